@@ -1,0 +1,92 @@
+//! Bare Avro binary data (Apache Avro 1.11 specification, "Binary Encoding"), as pypz-python has it on the wire.
+//!
+//! Only the serde path of `apache-avro` is used: its `Value` path accepts truncated bytes and allocates what a length
+//! prefix asks for.
+
+use std::any::{TypeId, type_name};
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::writer::datum::GenericDatumWriter;
+use apache_avro::{AvroSchema, Schema};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Codec, CodecError, DECODE_BUDGET};
+
+/// Encodes each record as one bare Avro datum: no magic byte, no schema id, no container.
+///
+/// The schema is that of the Rust type (`#[derive(AvroSchema)]`); the reader decodes with its own.
+pub struct Avro {
+    schema: &'static Schema,
+    writer: GenericDatumWriter<'static>,
+    reader: GenericDatumReader<'static>,
+}
+
+impl std::fmt::Debug for Avro {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Avro")
+            .field("schema", &self.schema.canonical_form())
+            .finish_non_exhaustive()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: AvroSchema + Serialize + DeserializeOwned + 'static> Codec<T> for Avro {
+    fn new() -> Result<Self, CodecError> {
+        apache_avro::util::max_allocation_bytes(DECODE_BUDGET);
+        let type_name = type_name::<T>();
+        let refused = |error: apache_avro::Error| CodecError::Schema {
+            type_name,
+            reason: error.to_string(),
+        };
+        let schema = schema_of::<T>();
+        Ok(Self {
+            schema,
+            writer: GenericDatumWriter::builder(schema).build().map_err(refused)?,
+            reader: GenericDatumReader::builder(schema).build().map_err(refused)?,
+        })
+    }
+
+    fn encode(&mut self, value: &T, buffer: &mut Vec<u8>) -> Result<(), CodecError> {
+        self.writer
+            .write_ser(buffer, value)
+            .map(drop)
+            .map_err(|error| CodecError::Encode {
+                type_name: type_name::<T>(),
+                reason: error.to_string(),
+            })
+    }
+
+    fn decode(&mut self, bytes: &[u8]) -> Result<T, CodecError> {
+        let mut rest = bytes;
+        let value = self
+            .reader
+            .read_deser(&mut rest)
+            .map_err(|error| CodecError::decode(type_name::<T>(), error))?;
+        match rest.len() {
+            0 => Ok(value),
+            left => Err(CodecError::decode(
+                type_name::<T>(),
+                format!("{left} of {} bytes left over", bytes.len()),
+            )),
+        }
+    }
+
+    fn schema(&self) -> Option<String> {
+        Some(self.schema.canonical_form())
+    }
+}
+
+/// The schema of a type, built once a process: the datum reader and writer borrow it for as long as they live.
+fn schema_of<T: AvroSchema + 'static>() -> &'static Schema {
+    static SCHEMAS: OnceLock<Mutex<HashMap<TypeId, &'static Schema>>> = OnceLock::new();
+    let mut schemas = SCHEMAS
+        .get_or_init(Mutex::default)
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    schemas
+        .entry(TypeId::of::<T>())
+        .or_insert_with(|| Box::leak(Box::new(T::get_schema())))
+}

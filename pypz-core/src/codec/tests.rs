@@ -1,0 +1,93 @@
+use super::*;
+use apache_avro::AvroSchema;
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, AvroSchema)]
+struct Nested {
+    text: String,
+    delay: Option<f64>,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, AvroSchema)]
+struct Part {
+    number: i64,
+    flag: bool,
+}
+
+fn nested() -> impl Strategy<Value = Nested> {
+    let part = (any::<i64>(), any::<bool>()).prop_map(|(number, flag)| Part { number, flag });
+    (
+        ".{0,40}",
+        proptest::option::of(-1e9..1e9),
+        proptest::collection::vec(part, 0..5),
+    )
+        .prop_map(|(text, delay, parts)| Nested { text, delay, parts })
+}
+
+fn encoded<T, C: Codec<T>>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    C::new().unwrap().encode(value, &mut bytes).unwrap();
+    bytes
+}
+
+fn decoded<T, C: Codec<T>>(bytes: &[u8]) -> Result<T, CodecError> {
+    C::new().unwrap().decode(bytes)
+}
+
+proptest! {
+    #[test]
+    fn avro_gives_back_what_it_was_given(value in nested()) {
+        prop_assert_eq!(decoded::<Nested, Avro>(&encoded::<_, Avro>(&value)).unwrap(), value);
+    }
+
+    #[test]
+    fn json_gives_back_what_it_was_given(value in nested()) {
+        prop_assert_eq!(decoded::<Nested, Json>(&encoded::<_, Json>(&value)).unwrap(), value);
+    }
+
+    #[test]
+    fn a_truncated_avro_datum_is_an_error_and_never_a_shorter_value(value in nested(), cut in 1_usize..8) {
+        let bytes = encoded::<_, Avro>(&value);
+        prop_assert!(decoded::<Nested, Avro>(&bytes[..bytes.len().saturating_sub(cut)]).is_err());
+    }
+
+    #[test]
+    fn bytes_from_anybody_give_a_value_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decoded::<Nested, Avro>(&bytes);
+        let _ = decoded::<Nested, Json>(&bytes);
+        let _ = decoded::<String, Text>(&bytes);
+        prop_assert_eq!(decoded::<Vec<u8>, Raw>(&bytes).unwrap(), bytes);
+    }
+}
+
+#[test]
+fn an_avro_greeting_has_the_bytes_that_pypz_python_writes() {
+    #[derive(Serialize, Deserialize, AvroSchema)]
+    struct Greeting {
+        text: String,
+    }
+    let bytes = encoded::<_, Avro>(&Greeting {
+        text: "hello 0".into(),
+    });
+    assert_eq!(bytes, [0x0e, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x20, 0x30]);
+}
+
+#[test]
+fn bytes_behind_the_datum_are_refused() {
+    let mut bytes = encoded::<_, Avro>(&"hello".to_owned());
+    bytes.push(0);
+    assert!(
+        decoded::<String, Avro>(&bytes)
+            .unwrap_err()
+            .to_string()
+            .contains("1 of 7 bytes left over")
+    );
+}
+
+#[test]
+fn a_length_prefix_of_two_gigabytes_is_refused_before_anything_is_allocated() {
+    let two_gigabytes = [0xfe, 0xff, 0xff, 0xff, 0x0f, b'x'];
+    assert!(decoded::<String, Avro>(&two_gigabytes).is_err());
+}

@@ -1,0 +1,48 @@
+//! Runs a plan: each replica through its states, all of them to one exit status.
+
+mod commit;
+mod connections;
+mod mode;
+mod replica;
+mod run;
+mod services;
+mod shutdown;
+mod signals;
+mod state;
+
+use std::time::Duration;
+
+pub use mode::ExecutionMode;
+pub(crate) use run::run;
+pub use shutdown::{Phase, Shutdown};
+pub use state::{Outcome, State, next};
+
+use crate::protocol::Timing;
+
+/// The times of a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) patience: Duration,
+    pub(crate) drain: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            patience: Duration::from_secs(60),
+            drain: Duration::from_secs(25),
+        }
+    }
+}
+
+impl Times {
+    /// Heartbeats fit several times into the patience, also when that is short.
+    pub(crate) fn timing(self) -> Timing {
+        let default = Timing::default();
+        Timing {
+            heartbeat: default.heartbeat.min(self.patience / 8),
+            patience: self.patience,
+            challenge: default.challenge.min(self.patience / 4),
+        }
+    }
+}

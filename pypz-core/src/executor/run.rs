@@ -1,0 +1,115 @@
+//! Runs all replicas of a process and makes one exit status of theirs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::connections::Connections;
+use super::replica::{Ended, Replica};
+use super::{ExecutionMode, Phase, Shutdown, Times, signals};
+use crate::error::{ExecutionError, ExitStatus};
+use crate::operator::Threading;
+use crate::pipeline::Plan;
+
+/// How long replicas have to end after everything was told to stop where it is.
+const ABORT_GRACE: Duration = Duration::from_secs(5);
+
+/// What the replicas of one run have in common.
+pub(super) struct RunShared {
+    pub(super) connections: Connections,
+    pub(super) mode: ExecutionMode,
+    pub(super) shutdown: Shutdown,
+    failure: Mutex<Option<ExecutionError>>,
+}
+
+impl RunShared {
+    /// Notes a failure; the first one is the run's. Everything else in the process drains then.
+    pub(super) fn fail(&self, error: ExecutionError) {
+        tracing::error!("{error}");
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
+        self.shutdown.advance(Phase::Draining);
+    }
+
+    fn take_failure(&self) -> Option<ExecutionError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Runs a plan to its end.
+pub(crate) async fn run(
+    plan: Plan,
+    mode: ExecutionMode,
+    times: Times,
+    shutdown: Shutdown,
+) -> Result<ExitStatus, ExecutionError> {
+    if mode == ExecutionMode::Skip {
+        return Ok(ExitStatus::Done);
+    }
+    let pipeline = Arc::clone(&plan.pipeline);
+    let fatal = |cause: String| ExecutionError {
+        at: pipeline.to_string(),
+        status: ExitStatus::Fatal,
+        cause,
+    };
+    let connections = Connections::new(&plan.channels).map_err(|error| fatal(error.to_string()))?;
+    let shared = Arc::new(RunShared {
+        connections,
+        mode,
+        shutdown: shutdown.clone(),
+        failure: Mutex::new(None),
+    });
+    shared.connections.spawn(signals::listen(shutdown.clone()));
+    shared.connections.spawn(watch(Arc::clone(&shared), times.drain));
+
+    let mut running = JoinSet::new();
+    for planned in plan.replicas {
+        let replica = Replica::new(planned, Arc::clone(&plan.pipeline), Arc::clone(&shared));
+        match replica.threading() {
+            Threading::Shared => drop(running.spawn(replica.run())),
+            Threading::Dedicated => {
+                let runtime = tokio::runtime::Handle::current();
+                let (done, ended) = tokio::sync::oneshot::channel();
+                std::thread::Builder::new()
+                    .name(replica.full_name().chars().take(15).collect())
+                    .spawn(move || done.send(runtime.block_on(replica.run())).is_ok())
+                    .map_err(|error| fatal(format!("no thread for a dedicated operator: {error}")))?;
+                running.spawn(async move { ended.await.unwrap_or(Ended::Failed) });
+            }
+        }
+    }
+    let mut interrupted = false;
+    while let Some(ended) = running.join_next().await {
+        match ended {
+            Ok(Ended::Done) => {}
+            Ok(Ended::Interrupted) => interrupted = true,
+            Ok(Ended::Failed) => {}
+            Err(error) => shared.fail(fatal(format!("a replica ended without a word: {error}"))),
+        }
+    }
+    shared.connections.close().await;
+    match shared.take_failure() {
+        Some(failure) => Err(failure),
+        None if interrupted => Ok(ExitStatus::Drained),
+        None => Ok(ExitStatus::Done),
+    }
+}
+
+/// The two phases of an early end: whoever has not drained in time is stopped, and whoever cannot be stopped, because it
+/// blocks its thread, goes with the process.
+async fn watch(shared: Arc<RunShared>, drain: Duration) {
+    let mut shutdown = shared.shutdown.clone();
+    shutdown.reached(Phase::Draining).await;
+    tokio::time::sleep(drain).await;
+    tracing::warn!("not drained within {} s: stopping", drain.as_secs());
+    shutdown.advance(Phase::Stopping);
+    tokio::time::sleep(ABORT_GRACE).await;
+    tracing::error!("an operator still blocks its thread: the process ends without it");
+    let status = shared
+        .take_failure()
+        .map_or(ExitStatus::Drained, |failure| failure.status);
+    std::process::exit(i32::from(status.code()));
+}

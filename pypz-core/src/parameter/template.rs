@@ -1,0 +1,98 @@
+//! `${env:VAR}` in the texts of parameters.
+
+use serde_json::Value;
+
+/// Why a template could not be expanded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TemplateError {
+    /// The variable is not set and the template has no default.
+    #[error(
+        "environment variable {name} is not set: set it, or give a default with ${{env:{name}:-default}}"
+    )]
+    Missing {
+        /// The variable.
+        name: String,
+    },
+    /// The template is not `${env:NAME}` or `${env:NAME:-default}`.
+    #[error("'{template}' is not a template: only ${{env:NAME}} and ${{env:NAME:-default}} are known")]
+    Malformed {
+        /// The text from `${` on, without control characters.
+        template: String,
+    },
+}
+
+/// Expands every `${env:NAME}` and `${env:NAME:-default}` in the texts of a value, once: what a variable holds is not
+/// expanded again.
+///
+/// # Errors
+///
+/// [`TemplateError`] if a variable is missing or a template is not understood.
+pub fn expand(value: &Value) -> Result<Value, TemplateError> {
+    Ok(match value {
+        Value::String(text) => Value::String(expand_text(text)?),
+        Value::Array(items) => Value::Array(items.iter().map(expand).collect::<Result<_, _>>()?),
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .map(|(name, field)| Ok((name.clone(), expand(field)?)))
+                .collect::<Result<_, TemplateError>>()?,
+        ),
+        plain => plain.clone(),
+    })
+}
+
+fn expand_text(text: &str) -> Result<String, TemplateError> {
+    let mut expanded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, template)) = rest.split_once("${") {
+        let malformed = || TemplateError::Malformed {
+            template: format!("${{{template}")
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(80)
+                .collect(),
+        };
+        let (inner, after) = template.split_once('}').ok_or_else(malformed)?;
+        let variable = inner.strip_prefix("env:").ok_or_else(malformed)?;
+        let (name, default) = variable
+            .split_once(":-")
+            .map_or((variable, None), |(name, default)| (name, Some(default)));
+        let given = std::env::var(name).ok().or_else(|| default.map(str::to_owned));
+        expanded.push_str(before);
+        expanded.push_str(&given.ok_or_else(|| TemplateError::Missing {
+            name: name.to_owned(),
+        })?);
+        rest = after;
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_missing_variable_and_an_unknown_template_are_errors() {
+        for (template, part) in [
+            ("${env:PYPZ_NO_SUCH_VARIABLE}", "PYPZ_NO_SUCH_VARIABLE is not set"),
+            ("${file:/etc/passwd}", "is not a template"),
+            ("${env:PATH", "is not a template"),
+        ] {
+            assert!(
+                expand(&json!([template])).unwrap_err().to_string().contains(part),
+                "{template}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_default_stands_in_and_other_text_stays() {
+        assert_eq!(
+            expand(&json!({"a": "x-${env:PYPZ_NO:-1}-$y {}"})).unwrap(),
+            json!({"a": "x-1-$y {}"})
+        );
+    }
+}

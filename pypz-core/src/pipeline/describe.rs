@@ -1,0 +1,131 @@
+//! A pipeline in words and as a picture.
+
+use std::fmt::Write;
+
+use super::graph::Graph;
+use crate::channel::partitioning::Partitioning;
+use crate::parameter::Requirement;
+use crate::port::Direction;
+
+const fn partitioning_name(partitioning: Partitioning) -> &'static str {
+    match partitioning {
+        Partitioning::RoundRobin => "round robin",
+        Partitioning::ByKey => "by key",
+        Partitioning::Broadcast => "broadcast",
+    }
+}
+
+/// The last segment of each path in a type's name: `Vec<alloc::string::String>` becomes `Vec<String>`.
+fn short_type(name: &str) -> String {
+    let mut short = String::new();
+    for part in name.split_inclusive(['<', '>', ',', ' ', '(', ')', '[', ']', '&', ';']) {
+        short.push_str(part.rsplit("::").next().unwrap_or(part));
+    }
+    short
+}
+
+pub(super) fn text(graph: &Graph) -> String {
+    let mut text = format!("pipeline {}\n", graph.name.escape_debug());
+    for node in &graph.operators {
+        let replicas = match node.replicas {
+            1 => String::new(),
+            many => format!(" x {many}"),
+        };
+        let _ = writeln!(
+            text,
+            "  operator {}{replicas}: {}",
+            node.name.escape_debug(),
+            short_type(node.description.type_name)
+        );
+        for port in &node.description.ports {
+            let direction = match port.direction {
+                Direction::Input => "input",
+                Direction::Output => "output",
+            };
+            let pinned = port
+                .schemes
+                .map(|schemes| format!(", pinned to {}://", schemes.join("://, ")))
+                .unwrap_or_default();
+            let _ = writeln!(
+                text,
+                "    {direction} {}: {} as {}{pinned}",
+                port.name,
+                short_type(port.record),
+                short_type(port.codec)
+            );
+        }
+        for spec in &node.description.parameters {
+            let requirement = match &spec.requirement {
+                Requirement::Required => "required".to_owned(),
+                Requirement::Optional { default } => format!("default {default}"),
+            };
+            let doc = if spec.doc.is_empty() {
+                String::new()
+            } else {
+                format!(". {}", spec.doc)
+            };
+            let _ = writeln!(
+                text,
+                "    parameter {}: {}, {requirement}{doc}",
+                spec.name, spec.type_name
+            );
+        }
+        for plugin in &node.description.plugins {
+            let _ = writeln!(text, "    plugin {}", plugin.name);
+        }
+    }
+    for connection in &graph.connections {
+        let ends = if connection.ends_cycle {
+            ", ends a cycle"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            text,
+            "  {} -> {} ({}{ends})",
+            graph.port_path(connection.from),
+            graph.port_path(connection.to),
+            partitioning_name(connection.partitioning),
+        );
+    }
+    text
+}
+
+pub(super) fn mermaid(graph: &Graph) -> String {
+    let mut text = String::from("graph LR\n");
+    for (index, node) in graph.operators.iter().enumerate() {
+        let name: String = node
+            .name
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || "_-".contains(*c))
+            .collect();
+        let replicas = if node.replicas == 1 {
+            String::new()
+        } else {
+            format!(" × {}", node.replicas)
+        };
+        let _ = writeln!(text, "    o{index}[\"{name}{replicas}\"]");
+    }
+    for connection in &graph.connections {
+        let arrow = if connection.ends_cycle { "-.->" } else { "-->" };
+        let (from, to) = (connection.from, connection.to);
+        let how = partitioning_name(connection.partitioning);
+        let _ = writeln!(
+            text,
+            "    o{} {arrow}|\"{} → {}, {how}\"| o{}",
+            from.operator, from.port, to.port, to.operator
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_shown_without_its_paths() {
+        assert_eq!(short_type("alloc::vec::Vec<my::flights::Flight>"), "Vec<Flight>");
+        assert_eq!(short_type("(alloc::string::String, u64)"), "(String, u64)");
+    }
+}

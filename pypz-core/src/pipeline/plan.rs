@@ -1,0 +1,410 @@
+//! The pipeline as it will run: channels with everybody on them, and the replicas that live in this process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::graph::{ConnectionNode, Graph, PortRef};
+use super::problem::Problem;
+use super::selection::Selection;
+use super::validate::Resolved;
+use crate::channel::partitioning::Partitioning;
+use crate::channel::{ChannelConfig, ChannelSpec, Delivery, Location, transport_for};
+use crate::executor::Times;
+use crate::name::{InstanceName, full_name};
+use crate::operator::Factory;
+use crate::port::{Direction, PortSettings};
+use crate::protocol::{Layout, MemberId, RunPolicy, Timing};
+
+/// What a process runs.
+pub(crate) struct Plan {
+    pub(crate) pipeline: Arc<str>,
+    /// Every channel that has a member in this process.
+    pub(crate) channels: Vec<Arc<ChannelSpec>>,
+    pub(crate) replicas: Vec<PlannedReplica>,
+}
+
+/// One replica of an operator.
+pub(crate) struct PlannedReplica {
+    pub(crate) operator: Arc<str>,
+    /// On the wire: `pl.clean_1`.
+    pub(crate) full_name: String,
+    pub(crate) index: u32,
+    pub(crate) replicas: u32,
+    pub(crate) factory: Factory,
+    pub(crate) parameters: Vec<(String, Value)>,
+    pub(crate) plugins: Vec<PlannedPlugin>,
+    pub(crate) inputs: Vec<PlannedInput>,
+    pub(crate) outputs: Vec<PlannedOutput>,
+}
+
+pub(crate) struct PlannedPlugin {
+    pub(crate) name: &'static str,
+    pub(crate) depends_on: &'static [&'static str],
+    pub(crate) parameters: Vec<(String, Value)>,
+}
+
+/// An input port and its place on its channel.
+pub(crate) struct PlannedInput {
+    pub(crate) port: &'static str,
+    pub(crate) channel: Arc<ChannelSpec>,
+    pub(crate) member: MemberId,
+    pub(crate) ends_cycle: bool,
+}
+
+/// One destination of an output port.
+pub(crate) struct PlannedOutput {
+    pub(crate) port: &'static str,
+    pub(crate) channel: Arc<ChannelSpec>,
+    pub(crate) member: MemberId,
+    pub(crate) partitioning: Partitioning,
+    /// The partition that this writer's round robin starts with.
+    pub(crate) start: u32,
+}
+
+struct Planner<'a> {
+    graph: &'a Graph,
+    resolved: &'a Resolved,
+    parts: Option<&'a [Selection]>,
+    times: Times,
+    run_policy: RunPolicy,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Plan {
+    /// Plans what a process runs; problems that only show here are added to those that are known.
+    pub(super) fn new(
+        graph: &Graph,
+        resolved: &Resolved,
+        parts: Option<&[Selection]>,
+        times: Times,
+        run_policy: RunPolicy,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let mut planner = Planner {
+            graph,
+            resolved,
+            parts,
+            times,
+            run_policy,
+            problems,
+        };
+        planner.check_parts();
+        let mut channels: BTreeMap<(usize, &'static str), Arc<ChannelSpec>> = BTreeMap::new();
+        for (index, node) in graph.operators.iter().enumerate() {
+            for port in node
+                .description
+                .ports
+                .iter()
+                .filter(|port| port.direction == Direction::Input)
+            {
+                let to = PortRef {
+                    operator: index,
+                    port: port.name,
+                };
+                if let Some(spec) = planner.channel(to) {
+                    channels.insert((index, port.name), Arc::new(spec));
+                }
+            }
+        }
+        let replicas = planner.replicas(&channels);
+        let here = |spec: &Arc<ChannelSpec>| !spec.local_readers.is_empty() || !spec.local_writers.is_empty();
+        let channels = channels.into_values().filter(here).collect();
+        Self {
+            pipeline: graph.name.as_str().into(),
+            channels,
+            replicas,
+        }
+    }
+}
+
+impl Planner<'_> {
+    fn problem(&mut self, at: String, what: impl Into<String>) {
+        self.problems.push(Problem::new(at, what));
+    }
+
+    fn check_parts(&mut self) {
+        for part in self.parts.unwrap_or_default() {
+            let node = self
+                .graph
+                .operators
+                .iter()
+                .find(|node| node.name == part.operator);
+            let what = match (node, part.index) {
+                (None, _) => {
+                    let names: Vec<_> = self
+                        .graph
+                        .operators
+                        .iter()
+                        .map(|node| node.name.as_str())
+                        .collect();
+                    format!(
+                        "'{}' is not an operator of it: there are {}",
+                        part.operator.escape_debug(),
+                        names.join(", ")
+                    )
+                }
+                (Some(node), Some(index)) if index >= node.replicas => {
+                    format!(
+                        "'{part}' is not there: {} has {} replicas, indices 0 to {}",
+                        node.name,
+                        node.replicas,
+                        node.replicas.saturating_sub(1)
+                    )
+                }
+                _ => continue,
+            };
+            self.problem(self.graph.name.clone(), what);
+        }
+    }
+
+    fn is_here(&self, operator: usize, index: u32) -> bool {
+        let Some(parts) = self.parts else { return true };
+        let name = self
+            .graph
+            .operators
+            .get(operator)
+            .map_or("", |node| node.name.as_str());
+        parts
+            .iter()
+            .any(|part| part.operator == name && part.index.is_none_or(|only| only == index))
+    }
+
+    /// The names of all replicas of a port, in the order of their indices.
+    fn port_names(&self, port: PortRef) -> Vec<String> {
+        let Some(node) = self.graph.operators.get(port.operator) else {
+            return Vec::new();
+        };
+        let Ok(name) = InstanceName::parse(&node.name) else {
+            return Vec::new();
+        };
+        (0..node.replicas)
+            .map(|index| full_name(&[&self.graph.name, &name.replica(index), port.port]))
+            .collect()
+    }
+
+    fn connections_to(&self, to: PortRef) -> impl Iterator<Item = &ConnectionNode> {
+        self.graph
+            .connections
+            .iter()
+            .filter(move |connection| connection.to == to)
+    }
+
+    fn settings(&self, port: PortRef) -> PortSettings {
+        self.resolved
+            .ports
+            .get(&(port.operator, port.port))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// The channel of an input port; `None` if its names are not even valid.
+    fn channel(&mut self, to: PortRef) -> Option<ChannelSpec> {
+        let readers = self.port_names(to);
+        let channel: Arc<str> = readers.first()?.as_str().into();
+        let settings = self.settings(to);
+        let location = settings.location.clone().unwrap_or_else(Location::memory);
+        let (mut writers, mut writer_config, mut local_writers) =
+            (Vec::new(), Vec::<ChannelConfig>::new(), Vec::new());
+        for connection in self.connections_to(to).copied().collect::<Vec<_>>() {
+            let from = self.settings(connection.from);
+            self.check_location(connection, &location, from.location.as_ref());
+            for (index, name) in (0..).zip(self.port_names(connection.from)) {
+                if self.is_here(connection.from.operator, index) {
+                    local_writers.push(u32::try_from(writers.len()).unwrap_or(u32::MAX));
+                }
+                writers.push(name);
+                writer_config.push(from.config.clone());
+            }
+        }
+        let partitioning = self
+            .connections_to(to)
+            .map(|connection| connection.partitioning)
+            .next()
+            .unwrap_or_default();
+        let timing = Timing {
+            patience: settings.open_timeout.unwrap_or(self.times.patience),
+            ..self.times.timing()
+        };
+        let local_readers: Vec<u32> = (0..)
+            .zip(&readers)
+            .map(|(index, _)| index)
+            .filter(|index| self.is_here(to.operator, *index))
+            .collect();
+        let run_policy = if local_readers.contains(&0) {
+            self.run_policy
+        } else {
+            RunPolicy::Resume
+        };
+        let spec = ChannelSpec {
+            layout: Arc::new(Layout {
+                channel,
+                readers,
+                writers,
+            }),
+            location,
+            reader_config: settings.config,
+            writer_config,
+            delivery: Delivery::from(partitioning),
+            local_readers,
+            local_writers,
+            timing,
+            run_policy,
+            max_record_bytes: settings.max_record_bytes,
+            buffer_bytes: settings.buffer_bytes,
+        };
+        self.check_transport(to, &spec);
+        Some(spec)
+    }
+
+    fn check_location(&mut self, connection: ConnectionNode, channel: &Location, writer: Option<&Location>) {
+        if let Some(writer) = writer.filter(|writer| *writer != channel) {
+            let to = self.graph.port_path(connection.to);
+            let what = format!(
+                "channelLocation {writer} differs from {channel} of {to}, which it is connected to: both ends of a channel need the same"
+            );
+            self.problem(self.graph.port_path(connection.from), what);
+        }
+        for port in [connection.from, connection.to] {
+            let description = self.graph.operators.get(port.operator).and_then(|node| {
+                node.description
+                    .ports
+                    .iter()
+                    .find(|described| described.name == port.port)
+            });
+            let Some(schemes) = description.and_then(|described| described.schemes) else {
+                continue;
+            };
+            if !schemes.contains(&channel.scheme()) {
+                let what = format!(
+                    "the port is pinned to {}://, but the channel's location is {channel}",
+                    schemes.join("://, ")
+                );
+                self.problem(self.graph.port_path(port), what);
+            }
+        }
+    }
+
+    fn check_transport(&mut self, to: PortRef, spec: &ChannelSpec) {
+        let at = self.graph.port_path(to);
+        match transport_for(&spec.location) {
+            Err(what) => self.problem(at, what),
+            // Names and members are only whole when nothing else was wrong.
+            Ok(transport)
+                if self.problems.is_empty()
+                    && !(spec.local_readers.is_empty() && spec.local_writers.is_empty()) =>
+            {
+                for what in transport.problems(spec) {
+                    self.problem(at.clone(), what);
+                }
+            }
+            Ok(_) => {}
+        }
+    }
+
+    fn replicas(
+        &mut self,
+        channels: &BTreeMap<(usize, &'static str), Arc<ChannelSpec>>,
+    ) -> Vec<PlannedReplica> {
+        let mut planned = Vec::new();
+        for (operator, node) in self.graph.operators.iter().enumerate() {
+            let Ok(name) = InstanceName::parse(&node.name) else {
+                continue;
+            };
+            for index in (0..node.replicas).filter(|index| self.is_here(operator, *index)) {
+                planned.push(PlannedReplica {
+                    operator: node.name.as_str().into(),
+                    full_name: full_name(&[&self.graph.name, &name.replica(index)]),
+                    index,
+                    replicas: node.replicas,
+                    factory: node.factory,
+                    parameters: self.resolved.operators.get(operator).cloned().unwrap_or_default(),
+                    plugins: self.plugins(operator),
+                    inputs: self.inputs(operator, index, channels),
+                    outputs: self.outputs(operator, index, channels),
+                });
+            }
+        }
+        planned
+    }
+
+    fn plugins(&self, operator: usize) -> Vec<PlannedPlugin> {
+        let plugins = self
+            .graph
+            .operators
+            .get(operator)
+            .map_or(&[][..], |node| &node.description.plugins);
+        plugins
+            .iter()
+            .map(|plugin| PlannedPlugin {
+                name: plugin.name,
+                depends_on: plugin.depends_on,
+                parameters: self
+                    .resolved
+                    .plugins
+                    .get(&(operator, plugin.name))
+                    .cloned()
+                    .unwrap_or_default(),
+            })
+            .collect()
+    }
+
+    fn inputs(
+        &self,
+        operator: usize,
+        index: u32,
+        channels: &BTreeMap<(usize, &'static str), Arc<ChannelSpec>>,
+    ) -> Vec<PlannedInput> {
+        channels
+            .range((operator, "")..)
+            .take_while(|((of, _), _)| *of == operator)
+            .map(|((_, port), channel)| PlannedInput {
+                port,
+                channel: Arc::clone(channel),
+                member: MemberId::reader(index),
+                ends_cycle: self
+                    .connections_to(PortRef { operator, port })
+                    .all(|connection| connection.ends_cycle),
+            })
+            .collect()
+    }
+
+    fn outputs(
+        &self,
+        operator: usize,
+        index: u32,
+        channels: &BTreeMap<(usize, &'static str), Arc<ChannelSpec>>,
+    ) -> Vec<PlannedOutput> {
+        let mut outputs = Vec::new();
+        for connection in self
+            .graph
+            .connections
+            .iter()
+            .filter(|connection| connection.from.operator == operator)
+        {
+            let Some(channel) = channels.get(&(connection.to.operator, connection.to.port)) else {
+                continue;
+            };
+            let names = self.port_names(connection.from);
+            let Some(name) = names.get(index as usize) else {
+                continue;
+            };
+            let place = channel
+                .layout
+                .writers
+                .iter()
+                .position(|writer| writer == name)
+                .unwrap_or(0);
+            let place = u32::try_from(place).unwrap_or(u32::MAX);
+            outputs.push(PlannedOutput {
+                port: connection.from.port,
+                channel: Arc::clone(channel),
+                member: MemberId::writer(place),
+                partitioning: connection.partitioning,
+                start: place,
+            });
+        }
+        outputs
+    }
+}

@@ -1,0 +1,53 @@
+//! Everything that is wrong with a pipeline, at once.
+
+use std::fmt;
+
+/// One thing that is wrong, and the mend.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// The full name of the instance: `hello.writer.output`.
+    pub at: String,
+    /// What is wrong with it, and what to do.
+    pub what: String,
+}
+
+impl Problem {
+    pub(crate) fn new(at: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            at: at.into(),
+            what: what.into(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.what)
+    }
+}
+
+/// Why a pipeline does not run: all its problems.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipelineError {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for PipelineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.problems.len();
+        write!(
+            f,
+            "pipeline '{}' has {count} problem{}",
+            self.pipeline,
+            if count == 1 { "" } else { "s" }
+        )?;
+        self.problems
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl std::error::Error for PipelineError {}

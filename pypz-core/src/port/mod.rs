@@ -1,0 +1,90 @@
+//! Ports: where user code meets channels.
+
+mod batch;
+mod input;
+mod link;
+mod output;
+mod settings;
+mod spec;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use batch::{Batch, IntoBatch};
+pub use input::InputPort;
+pub use link::{Closing, InputLink, OutputLink};
+pub use output::OutputPort;
+pub use settings::{PortSettings, SETTINGS};
+pub use spec::{Anywhere, Direction, Pin, PortDescription, PortSpec};
+
+use crate::channel::{Committer, WriteProgress};
+use crate::error::ChannelError;
+
+/// An input port, as the executor drives it. [`InputPort`] implements it; a port of another kind may, too.
+///
+/// # Contract
+///
+/// `open` once, then any number of calls of user code, then `close` once. Between `open` and `close`, `position` only
+/// grows, and [`ChannelInputPort::is_ended`] once true stays true.
+#[async_trait]
+pub trait ChannelInputPort: Send {
+    /// Connects the port to its channel: joins the run, positions the reader and says so.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError`]; the port stays closed.
+    async fn open(&mut self, link: InputLink) -> Result<(), ChannelError>;
+
+    /// Whether everything that will ever come has been retrieved.
+    fn is_ended(&self) -> bool;
+
+    /// Whether the operator is done without this port's end, because the user ends a cycle here.
+    fn ends_cycle(&self) -> bool;
+
+    /// The offset behind the last record that user code was given.
+    fn position(&self) -> u64;
+
+    /// Commits positions of this port.
+    fn committer(&self) -> Option<Arc<dyn Committer>>;
+
+    /// Says how the port went and disconnects. The principal waits for its replicas before it says that all is read.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError`]; the port is closed all the same.
+    async fn close(&mut self, closing: &Closing) -> Result<(), ChannelError>;
+}
+
+/// An output port, as the executor drives it. [`OutputPort`] implements it; a port of another kind may, too.
+///
+/// # Contract
+///
+/// `open` once, then any number of calls of user code, then `close` once. `open` returns when all expected readers are
+/// ready; [`ChannelOutputPort::progress`] says what was written and what is acknowledged, by destination.
+#[async_trait]
+pub trait ChannelOutputPort: Send {
+    /// Connects the port to its channels, one link a connected input port, and waits until their readers are ready.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError`]; the port stays closed.
+    async fn open(&mut self, links: Vec<OutputLink>) -> Result<(), ChannelError>;
+
+    /// How far the records of each destination are.
+    fn progress(&self) -> Vec<Arc<dyn WriteProgress>>;
+
+    /// Waits until every record that was sent is acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError`] if one was not.
+    async fn flush(&mut self) -> Result<(), ChannelError>;
+
+    /// Says how the port went and disconnects. `flush` comes before, where nothing failed.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError`]; the port is closed all the same.
+    async fn close(&mut self, closing: &Closing) -> Result<(), ChannelError>;
+}

@@ -1,0 +1,153 @@
+//! The state machine of one channel in one process.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::claim::Claims;
+use super::clock::Clock;
+use super::identity::{Layout, MemberId, Process, ProcessId, RunId, Side};
+use super::local::Local;
+use super::peers::Peers;
+use super::report::{MemberState, Report};
+
+/// The times of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// Between two reports of a process; default 2 s.
+    pub heartbeat: Duration,
+    /// How long a peer may be silent or absent; default 60 s.
+    pub patience: Duration,
+    /// How long the holder of a member has to answer a claim; default 2.5 s. Longer than a heartbeat.
+    pub challenge: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(2),
+            patience: Duration::from_secs(60),
+            challenge: Duration::from_millis(2500),
+        }
+    }
+}
+
+/// What the principal reader does with a run that was never closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RunPolicy {
+    /// Goes on with it.
+    #[default]
+    Resume,
+    /// Gives it up and opens a new one. Members elsewhere that are told the same do not join the one given up.
+    Fresh,
+}
+
+/// The run that the principal reader spoke of last.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Announced {
+    pub(super) run: RunId,
+    pub(super) closed: bool,
+}
+
+/// The protocol of one channel, for all its members in one process.
+///
+/// Feed it with [`Machine::on_report`] in the order of the status log (one's own reports included: they count only
+/// when they come back), [`Machine::on_history_read`] once, [`Machine::on_tick`] and [`Machine::on_local`]; after each,
+/// publish what [`Machine::take_reports`] gives and ask again what has changed ([`Machine::revision`]).
+#[derive(Debug)]
+pub struct Machine {
+    pub(super) layout: Arc<Layout>,
+    pub(super) timing: Timing,
+    pub(super) process: Process,
+    pub(super) policy: RunPolicy,
+    pub(super) clock: Clock,
+    pub(super) history_read: bool,
+    pub(super) announced: Option<Announced>,
+    pub(super) local: BTreeMap<MemberId, Local>,
+    pub(super) peers: Peers,
+    pub(super) claims: HashMap<MemberId, Claims>,
+    /// Processes that did not defend a member against us.
+    pub(super) replaced: BTreeSet<ProcessId>,
+    /// When the next report of a side is to be published.
+    pub(super) due: BTreeMap<Side, Duration>,
+    revision: u64,
+}
+
+impl Machine {
+    /// A machine at time zero that knows nobody.
+    #[must_use]
+    pub fn new(layout: Arc<Layout>, process: Process, timing: Timing, policy: RunPolicy) -> Self {
+        Self {
+            layout,
+            timing,
+            process,
+            policy,
+            clock: Clock::new(timing.heartbeat),
+            history_read: false,
+            announced: None,
+            local: BTreeMap::new(),
+            peers: Peers::default(),
+            claims: HashMap::new(),
+            replaced: BTreeSet::new(),
+            due: BTreeMap::new(),
+            revision: 0,
+        }
+    }
+
+    /// Grows whenever an answer of the machine may have changed.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The members of the channel.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Says that both logs have been read to the ends they had at the start. Nothing is decided before.
+    pub fn on_history_read(&mut self) {
+        self.history_read = true;
+        self.advance();
+        self.changed();
+    }
+
+    /// Takes in the time since the start, which never runs backwards.
+    pub fn on_tick(&mut self, now: Duration) {
+        self.clock.tick(now);
+        self.changed();
+    }
+
+    /// Takes in a report from the log.
+    pub fn on_report(&mut self, side: Side, report: &Report) {
+        if report.process.id == self.process.id {
+            self.clock.echoed();
+        }
+        let (observed, expected) = (self.clock.observed(), self.layout.len(side));
+        self.peers.sign(side, report, observed, &self.layout);
+        for (index, word) in report
+            .expanded()
+            .take_while(|(index, _)| (*index as usize) < expected)
+        {
+            let member = MemberId { side, index };
+            if word.state == MemberState::Claimed {
+                self.on_claim(member, report, word);
+            } else if self.peers.hear(member, report, word, observed, self.history_read) {
+                if member == MemberId::PRINCIPAL {
+                    self.announced = Some(Announced {
+                        run: report.run,
+                        closed: word.state == MemberState::Closed,
+                    });
+                }
+                self.on_word(member, report, word);
+            }
+        }
+        self.advance();
+        self.changed();
+    }
+
+    pub(super) fn changed(&mut self) {
+        self.revision += 1;
+    }
+}

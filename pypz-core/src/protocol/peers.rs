@@ -1,0 +1,166 @@
+//! What the log has told of each member and process.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use super::identity::{Layout, MemberId, Process, ProcessId, RunId, Side};
+use super::report::{End, MemberRange, MemberState, Report};
+
+/// The newest word on a member.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) run: RunId,
+    pub(super) epoch: u32,
+    pub(super) process: Process,
+    pub(super) state: MemberState,
+    pub(super) cause: Option<String>,
+    /// Observed time of the last change of state.
+    pub(super) since: Duration,
+    /// Whether it was said after this process had read the history.
+    pub(super) live: bool,
+}
+
+#[derive(Debug, Default)]
+struct Signs {
+    seen: Duration,
+    ends: Vec<End>,
+}
+
+/// Everybody that was heard of. Bounded by the layout: a member or process outside it is not kept.
+#[derive(Debug, Default)]
+pub(super) struct Peers {
+    members: HashMap<MemberId, Known>,
+    processes: HashMap<ProcessId, Signs>,
+    positions: HashMap<u32, (RunId, u64)>,
+    /// In which run each member finished last, and in which process. What comes after does not undo it.
+    finished: HashMap<MemberId, (RunId, ProcessId)>,
+}
+
+impl Peers {
+    pub(super) fn get(&self, member: MemberId) -> Option<&Known> {
+        self.members.get(&member)
+    }
+
+    /// The newest word on a member, if it was said in this run.
+    pub(super) fn in_run(&self, member: MemberId, run: RunId) -> Option<&Known> {
+        self.get(member).filter(|known| known.run == run)
+    }
+
+    /// Takes a word in and says whether it is the newest: of the newest run and epoch, and of one process no step back.
+    pub(super) fn hear(
+        &mut self,
+        member: MemberId,
+        report: &Report,
+        word: &MemberRange,
+        observed: Duration,
+        live: bool,
+    ) -> bool {
+        let known = self.members.get(&member);
+        let newest = known.is_none_or(|known| {
+            let (ours, theirs) = ((known.run.number, known.epoch), (report.run.number, word.epoch));
+            let same = known.run == report.run && known.process.id == report.process.id;
+            theirs > ours || (theirs == ours && same && word.state >= known.state)
+        });
+        if newest {
+            let since = known
+                .filter(|known| known.process.id == report.process.id && known.state == word.state)
+                .map_or(observed, |known| known.since);
+            let known = Known {
+                run: report.run,
+                epoch: word.epoch,
+                process: report.process.clone(),
+                state: word.state,
+                cause: word.cause.clone(),
+                since,
+                live,
+            };
+            if known.state.is_finished() {
+                self.finished.insert(member, (known.run, known.process.id));
+            }
+            self.members.insert(member, known);
+        }
+        newest
+    }
+
+    /// The process in which an incarnation of the member finished the run.
+    fn finisher(&self, member: MemberId, run: RunId) -> Option<ProcessId> {
+        self.finished
+            .get(&member)
+            .filter(|(of, _)| *of == run)
+            .map(|(_, process)| *process)
+    }
+
+    /// Whether an incarnation of the member has done all that was expected of the member in this run.
+    pub(super) fn has_finished(&self, member: MemberId, run: RunId) -> bool {
+        self.finisher(member, run).is_some()
+    }
+
+    /// Notes a sign of life, and on the writers' side the ends that the process states.
+    pub(super) fn sign(&mut self, side: Side, report: &Report, observed: Duration, layout: &Layout) {
+        let limit = layout.readers.len() + layout.writers.len() + 64;
+        if self.processes.len() >= limit && !self.processes.contains_key(&report.process.id) {
+            let holders = self.members.values().map(|known| known.process.id);
+            let held: HashSet<ProcessId> = holders.chain(self.finished.values().map(|(_, id)| *id)).collect();
+            self.processes.retain(|id, _| held.contains(id));
+        }
+        let signs = self.processes.entry(report.process.id).or_default();
+        signs.seen = observed;
+        if side == Side::Writers {
+            signs.ends.clone_from(&report.ends);
+        }
+        let expected = |index: u32| side == Side::Readers && (index as usize) < layout.readers.len();
+        for &(index, offset) in report.positions.iter().filter(|(index, _)| expected(*index)) {
+            let position = self.positions.entry(index).or_insert((report.run, offset));
+            if position.0.number < report.run.number {
+                *position = (report.run, offset);
+            } else if position.0 == report.run {
+                position.1 = position.1.max(offset);
+            }
+        }
+    }
+
+    pub(super) fn position(&self, reader: u32, run: RunId) -> Option<u64> {
+        self.positions
+            .get(&reader)
+            .filter(|(of, _)| *of == run)
+            .map(|(_, offset)| *offset)
+    }
+
+    /// How long, in observed time, the process that holds a member has been silent.
+    pub(super) fn silence(&self, known: &Known, observed: Duration) -> Duration {
+        let seen = self
+            .processes
+            .get(&known.process.id)
+            .map_or(Duration::ZERO, |signs| signs.seen);
+        observed.saturating_sub(seen)
+    }
+
+    /// The ends that all processes have stated in which a writer finished the run, by partition.
+    pub(super) fn ends(&self, run: RunId, layout: &Layout) -> BTreeMap<u32, End> {
+        let finishers = layout
+            .members(Side::Writers)
+            .filter_map(|member| self.finisher(member, run));
+        let finishers: BTreeSet<ProcessId> = finishers.collect();
+        merge_ends(
+            finishers
+                .iter()
+                .filter_map(|id| self.processes.get(id))
+                .flat_map(|signs| &signs.ends),
+        )
+    }
+}
+
+/// Sums what several writers put into each partition.
+pub(super) fn merge_ends<'a>(stated: impl Iterator<Item = &'a End>) -> BTreeMap<u32, End> {
+    let mut merged: BTreeMap<u32, End> = BTreeMap::new();
+    for end in stated {
+        merged
+            .entry(end.partition)
+            .and_modify(|sum| {
+                sum.offset = sum.offset.max(end.offset);
+                sum.records = sum.records.saturating_add(end.records);
+            })
+            .or_insert(*end);
+    }
+    merged
+}

@@ -1,0 +1,117 @@
+//! What a process says of its members.
+
+use serde::{Deserialize, Serialize};
+
+use super::identity::{Process, RunId};
+
+/// How far a member is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MemberState {
+    /// Wants to take the member over; decided when the claim comes back from the log.
+    Claimed,
+    /// Takes part in the run.
+    Opened,
+    /// A reader that is assigned and positioned; a writer that may send.
+    Started,
+    /// A reader that has read and committed all; a writer whose every record is acknowledged.
+    Stopped,
+    /// Gone after `Stopped`. Of the principal reader: the run is closed.
+    Closed,
+    /// Gone with an error.
+    Failed,
+    /// Gone before its end, to come back: drained by a signal.
+    Left,
+}
+
+impl MemberState {
+    /// Whether somebody in this state must give signs of life.
+    #[must_use]
+    pub const fn is_alive(self) -> bool {
+        matches!(self, Self::Claimed | Self::Opened | Self::Started)
+    }
+
+    /// Whether somebody in this state keeps the member from others. A principal that has read all is still there.
+    #[must_use]
+    pub const fn holds(self) -> bool {
+        self.is_alive() || matches!(self, Self::Stopped)
+    }
+
+    /// Whether the member has done all that was expected of it.
+    #[must_use]
+    pub const fn is_finished(self) -> bool {
+        matches!(self, Self::Stopped | Self::Closed)
+    }
+}
+
+/// Members with consecutive indices that have the same to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberRange {
+    /// The first index.
+    pub first: u32,
+    /// The last index, `>= first`.
+    pub last: u32,
+    /// Counts the incarnations of the member in its run, from 1.
+    pub epoch: u32,
+    /// How far they are.
+    pub state: MemberState,
+    /// Why they failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// Up to where the finished writers of a process wrote a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// The partition.
+    pub partition: u32,
+    /// The offset behind their last acknowledged record.
+    pub offset: u64,
+    /// How many of their records were acknowledged.
+    pub records: u64,
+}
+
+/// All that a process has to say on one side of a channel. Each report replaces the one before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The run it speaks of.
+    pub run: RunId,
+    /// Who speaks.
+    pub process: Process,
+    /// All members of the side that live in the process.
+    pub members: Vec<MemberRange>,
+    /// Of the writers that are finished, failed or gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ends: Vec<End>,
+    /// Index and committed offset of broadcast readers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub positions: Vec<(u32, u64)>,
+}
+
+impl Report {
+    /// Every member with its range's word.
+    pub fn expanded(&self) -> impl Iterator<Item = (u32, &MemberRange)> {
+        self.members
+            .iter()
+            .flat_map(|range| (range.first..=range.last).map(move |index| (index, range)))
+    }
+}
+
+/// Joins neighbours that say the same.
+#[must_use]
+pub(super) fn compact(members: impl Iterator<Item = MemberRange>) -> Vec<MemberRange> {
+    let mut ranges: Vec<MemberRange> = Vec::new();
+    for member in members {
+        match ranges.last_mut() {
+            Some(range)
+                if range.last + 1 == member.first
+                    && (range.epoch, range.state, &range.cause)
+                        == (member.epoch, member.state, &member.cause) =>
+            {
+                range.last = member.last;
+            }
+            _ => ranges.push(member),
+        }
+    }
+    ranges
+}

@@ -1,0 +1,272 @@
+//! A simulated process: a machine and the drivers of its members, as the real one will be.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::super::{
+    LocalEvent, Machine, MemberId, Membership, Process, Report, RunPolicy, Side, Timing, wire,
+};
+use super::broker::Record;
+use super::driver::{Driver, Step};
+use super::exit::Exit;
+use super::faults::{BrokenRule, TIMING};
+use super::world::{Event, World};
+
+/// How long a process that has to go waits for its last words to come back, in milliseconds.
+const LAST_WORDS: u64 = 8000;
+
+#[derive(Debug)]
+pub(super) struct SimProcess {
+    pub(super) index: usize,
+    pub(super) slot: usize,
+    pub(super) exit: Option<Exit>,
+    pub(super) paused: bool,
+    /// What happens to it while it is paused.
+    pub(super) inbox: Vec<Event>,
+    pub(super) outbox: [VecDeque<Rc<Report>>; 2],
+    pub(super) booted: bool,
+    identity: Process,
+    machine: Machine,
+    started: u64,
+    cursors: [usize; 2],
+    history: [usize; 2],
+    history_read: bool,
+    drivers: Vec<Driver>,
+    leaving: Option<(Exit, u64)>,
+    wakes_at: u64,
+}
+
+impl SimProcess {
+    pub(super) fn new(world: &mut World, slot: usize, policy: RunPolicy) -> Self {
+        let (index, now) = (world.processes.len(), world.now);
+        let id = Uuid::from_u64_pair(world.rng.next(), world.rng.next());
+        let pid = u32::try_from(index).unwrap_or(0);
+        let identity = Process {
+            id,
+            host: format!("slot{slot}"),
+            pid,
+        };
+        let challenge = if world.breaks(BrokenRule::TakesWithoutChallenge) {
+            Duration::ZERO
+        } else {
+            TIMING.challenge
+        };
+        let timing = Timing { challenge, ..TIMING };
+        let drivers = world.plan.slots[slot]
+            .iter()
+            .map(|member| Driver::new(*member, now));
+        Self {
+            index,
+            slot,
+            exit: None,
+            paused: false,
+            inbox: Vec::new(),
+            outbox: [VecDeque::new(), VecDeque::new()],
+            booted: false,
+            machine: Machine::new(Arc::clone(&world.layout), identity.clone(), timing, policy),
+            identity,
+            started: now,
+            cursors: [0; 2],
+            history: [0; 2],
+            history_read: false,
+            drivers: drivers.collect(),
+            leaving: None,
+            wakes_at: 0,
+        }
+    }
+
+    /// Whether a member is at work here, and nothing keeps it from that.
+    pub(super) fn is_at_work(&self, member: MemberId) -> bool {
+        let works = |driver: &Driver| driver.member() == member && driver.rank().is_some();
+        self.exit.is_none() && self.leaving.is_none() && self.drivers.iter().any(works)
+    }
+
+    pub(super) fn members(&self) -> impl Iterator<Item = MemberId> + '_ {
+        self.drivers.iter().map(Driver::member)
+    }
+
+    /// Reads the ends that the logs have now: the history ends there.
+    pub(super) fn boot(&mut self, world: &mut World) {
+        self.booted = true;
+        let members: Vec<MemberId> = self.members().collect();
+        for member in members {
+            self.machine.on_local(member, LocalEvent::Join);
+        }
+        for side in Side::BOTH {
+            let end = world.broker.status(side).len();
+            self.history[side as usize] = if world.breaks(BrokenRule::DecidesBeforeHistory) {
+                0
+            } else {
+                end
+            };
+            let mut delay = world.rng.below(world.plan.delay);
+            for _ in 0..end {
+                delay += world.rng.below(3);
+                world.after(
+                    delay,
+                    Event::Deliver {
+                        process: self.index,
+                        side,
+                    },
+                );
+            }
+        }
+        self.look(world, None);
+    }
+
+    /// Hears the next report of a status log.
+    pub(super) fn deliver(&mut self, world: &mut World, side: Side) {
+        let at = self.cursors[side as usize];
+        self.cursors[side as usize] += 1;
+        let mut report = Rc::clone(&world.broker.status(side)[at]);
+        if world.plan.wire {
+            let bytes = wire::encode(&world.layout, side, (*report).clone(), 0).bytes;
+            match wire::decode(&world.layout, side, &bytes) {
+                Ok(decoded) => report = Rc::new(decoded),
+                Err(error) => world
+                    .oracle
+                    .must(false, || format!("own report is not readable: {error}")),
+            }
+        }
+        if world.rng.one_in(2) {
+            self.machine
+                .on_tick(Duration::from_millis(world.now - self.started));
+        }
+        self.machine.on_report(side, &report);
+        self.look(world, None);
+        if report.process.id != self.identity.id && self.exit.is_none() && self.leaving.is_none() {
+            let rank = |member| {
+                self.drivers
+                    .iter()
+                    .find(|driver| driver.member() == member)
+                    .and_then(Driver::rank)
+            };
+            world.oracle.on_heard(&report, side, rank);
+        }
+    }
+
+    pub(super) fn on_acknowledged(&mut self, world: &mut World, record: Record, offset: u64) {
+        for driver in &mut self.drivers {
+            match driver {
+                Driver::Writer(writer) if writer.member.index == record.writer => {
+                    writer.on_acknowledged(world, record, offset);
+                }
+                _ => {}
+            }
+        }
+        self.look(world, None);
+    }
+
+    /// Says that it goes, for this reason, and goes when it was heard.
+    pub(super) fn leave(&mut self, world: &mut World, exit: Exit) {
+        if self.leaving.is_some() || self.exit.is_some() {
+            return;
+        }
+        for driver in self.drivers.iter().filter(|driver| !driver.is_done()) {
+            let ends = driver.ends();
+            let word = if exit.quiet {
+                LocalEvent::Left(ends)
+            } else {
+                LocalEvent::Failed(exit.cause.clone(), ends)
+            };
+            self.machine.on_local(driver.member(), word);
+        }
+        world.note(|| format!("#{} leaves: {exit:?}", self.index));
+        self.leaving = Some((exit, world.now + LAST_WORDS));
+        self.look(world, None);
+    }
+
+    /// Looks around after anything has happened, lets one member work, and says what there is to say.
+    pub(super) fn look(&mut self, world: &mut World, worker: Option<MemberId>) {
+        if self.exit.is_some() || !self.booted {
+            return;
+        }
+        self.machine
+            .on_tick(Duration::from_millis(world.now - self.started));
+        if !self.history_read
+            && Side::BOTH
+                .iter()
+                .all(|side| self.cursors[*side as usize] >= self.history[*side as usize])
+        {
+            self.history_read = true;
+            self.machine.on_history_read();
+        }
+        if self.leaving.is_none()
+            && let Err(exit) = self.act(world, worker)
+        {
+            return self.leave(world, exit);
+        }
+        for (side, report) in self.machine.take_reports() {
+            self.outbox[side as usize].push_back(Rc::new(report));
+            let delay = 1 + world.rng.below(world.plan.delay / 2 + 1);
+            world.after(
+                delay,
+                Event::Publish {
+                    process: self.index,
+                    side,
+                    late: false,
+                },
+            );
+        }
+        self.maybe_exit(world);
+        let next = self.started + u64::try_from(self.machine.next_tick().as_millis()).unwrap_or(u64::MAX);
+        let next = next.max(world.now + 1);
+        if self.exit.is_none() && (self.wakes_at <= world.now || next < self.wakes_at) {
+            self.wakes_at = next;
+            world.at(next, Event::Wake { process: self.index });
+        }
+    }
+
+    fn act(&mut self, world: &mut World, worker: Option<MemberId>) -> Result<(), Exit> {
+        if let Some(trouble) = self.machine.trouble() {
+            return Err(Exit::of(&trouble));
+        }
+        for driver in &self.drivers {
+            if let Membership::Refused(refusal) = self.machine.membership(driver.member())
+                && !world.breaks(BrokenRule::IgnoresRefusal)
+            {
+                return Err(Exit::of(&refusal));
+            }
+        }
+        for driver in &mut self.drivers {
+            let works = worker == Some(driver.member());
+            let step = Step {
+                process: self.index,
+                identity: self.identity.id,
+                works,
+            };
+            driver.step(&mut self.machine, world, step)?;
+        }
+        Ok(())
+    }
+
+    /// Ends when there is nothing more to do and all was heard, or when nobody can hear any more.
+    fn maybe_exit(&mut self, world: &mut World) {
+        let settled = self.machine.is_settled();
+        let exit = match &self.leaving {
+            Some((exit, until)) if settled || world.now >= *until => exit.clone(),
+            None if settled && self.drivers.iter().all(Driver::is_done) => Exit::new(0, "done"),
+            _ => return,
+        };
+        if exit.code == 0 {
+            for driver in &self.drivers {
+                if let Some(run) = driver.run() {
+                    world.oracle.on_good_end(driver.member(), run);
+                    if driver.member() == MemberId::PRINCIPAL {
+                        world.oracle.on_delete(&world.broker, run);
+                    }
+                }
+            }
+        }
+        world.note(|| format!("#{} exits: {exit:?}", self.index));
+        let calm = world.plan.calm && world.plan.broken != Some(BrokenRule::DecidesBeforeHistory);
+        world.oracle.must(!(calm && exit.code == 116), || {
+            format!("#{} was fenced though it lived: {exit:?}", self.index)
+        });
+        self.exit = Some(exit);
+    }
+}

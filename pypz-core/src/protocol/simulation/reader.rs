@@ -1,0 +1,186 @@
+//! A simulated reader: reads its partition to the proven end, commits, says so; the principal closes the run.
+
+use super::super::{LocalEvent, Machine, MemberId, Membership, RunId, Siblings, Upstream};
+use super::driver::Step;
+use super::exit::Exit;
+use super::faults::{BrokenRule, PATIENCE};
+use super::world::World;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Phase {
+    Joining,
+    Positioning,
+    Reading,
+    /// Reads on to this offset, then ends well or with the cause.
+    Draining(usize, Option<String>),
+    /// The principal waits for its replicas.
+    Stopped,
+    Closed,
+}
+
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) member: MemberId,
+    phase: Phase,
+    pub(super) held: Option<(RunId, u32)>,
+    position: usize,
+    waits_since: u64,
+}
+
+impl Reader {
+    pub(super) const fn new(member: MemberId, now: u64) -> Self {
+        Self {
+            member,
+            phase: Phase::Joining,
+            held: None,
+            position: 0,
+            waits_since: now,
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+
+    const fn partition(&self) -> usize {
+        self.member.index as usize
+    }
+
+    pub(super) fn step(&mut self, machine: &mut Machine, world: &mut World, step: Step) -> Result<(), Exit> {
+        match &self.phase {
+            Phase::Joining => self.join(machine, world, step),
+            Phase::Stopped => self.close(machine, world),
+            Phase::Positioning | Phase::Reading | Phase::Draining(..) if step.works && world.is_down() => {
+                world.work_soon(step.process, self.member);
+                Ok(())
+            }
+            Phase::Positioning if step.works => {
+                self.position = world.broker.committed[self.partition()];
+                machine.on_local(self.member, LocalEvent::Started);
+                self.phase = Phase::Reading;
+                world.work_soon(step.process, self.member);
+                Ok(())
+            }
+            Phase::Reading if step.works => {
+                self.look_upstream(machine, world)?;
+                self.read(world, step);
+                Ok(())
+            }
+            Phase::Draining(target, cause) if step.works => {
+                let (target, cause) = (*target, cause.clone());
+                if self.position < target {
+                    self.read(world, step);
+                    return Ok(());
+                }
+                world.broker.commit(self.partition(), self.position);
+                match cause {
+                    Some(cause) => Err(Exit::incomplete(&cause)),
+                    None => self.stop(machine, world),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn join(&mut self, machine: &mut Machine, world: &mut World, step: Step) -> Result<(), Exit> {
+        if let Membership::Established { run, epoch, .. } = machine.membership(self.member) {
+            world.on_established(self.member, (run.number, epoch), step.identity);
+            self.held = Some((run, epoch));
+            machine.on_local(self.member, LocalEvent::Opened);
+            self.phase = Phase::Positioning;
+            world.work_soon(step.process, self.member);
+        } else if world.now > self.waits_since + PATIENCE * 2 {
+            return Err(Exit::deadline("a run"));
+        }
+        Ok(())
+    }
+
+    /// Asks whether more can come; if not, asks the log for its end.
+    fn look_upstream(&mut self, machine: &Machine, world: &mut World) -> Result<(), Exit> {
+        let end = world.broker.partitions[self.partition()].len();
+        match machine.upstream() {
+            Upstream::Sending => {}
+            Upstream::Stopped { ends } => {
+                let partition = u32::try_from(self.partition()).unwrap_or(0);
+                let stated = ends
+                    .get(&partition)
+                    .map_or(0, |end| usize::try_from(end.offset).unwrap_or(usize::MAX));
+                if end < stated {
+                    world
+                        .oracle
+                        .must(false, || format!("the log ends at {end}, {stated} was stated"));
+                    return Err(Exit::incomplete("the log is shorter than stated"));
+                }
+                let target = if world.breaks(BrokenRule::EndsAtStatedEnds) {
+                    stated
+                } else {
+                    end
+                };
+                self.phase = Phase::Draining(target, None);
+            }
+            Upstream::Lost { .. } if world.breaks(BrokenRule::EndsOnSilence) => {
+                self.phase = Phase::Draining(end, None)
+            }
+            Upstream::Lost { .. } if world.breaks(BrokenRule::WaitsForever) => {}
+            Upstream::Failed { cause } | Upstream::Lost { cause, .. } => {
+                self.phase = Phase::Draining(end, Some(cause));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a few records, and commits sometimes.
+    fn read(&mut self, world: &mut World, step: Step) {
+        let partition = self.partition();
+        let end = world.broker.partitions[partition].len();
+        let upto = end.min(self.position + 1 + usize::try_from(world.rng.below(3)).unwrap_or(0));
+        let reads = self.position < upto;
+        for offset in self.position.min(upto)..upto {
+            let record = world.broker.partitions[partition][offset];
+            world.broker.read.insert(record);
+            world.note(|| {
+                format!(
+                    "#{} reads {} of writer {} at {offset}",
+                    step.process, record.number, record.writer
+                )
+            });
+        }
+        self.position = self.position.max(upto);
+        if reads && world.rng.one_in(3) {
+            let ahead = world.breaks(BrokenRule::CommitsAhead);
+            world
+                .broker
+                .commit(partition, if ahead { end } else { self.position });
+        }
+        if reads || matches!(self.phase, Phase::Draining(..)) {
+            world.work_soon(step.process, self.member);
+        } else {
+            world.work_later(step.process, self.member);
+        }
+    }
+
+    fn stop(&mut self, machine: &mut Machine, world: &mut World) -> Result<(), Exit> {
+        let Some((run, _)) = self.held else { return Ok(()) };
+        world
+            .oracle
+            .on_reader_end(&world.plan, &world.broker, run, self.member.index);
+        machine.on_local(self.member, LocalEvent::Stopped(Vec::new()));
+        self.phase = Phase::Stopped;
+        self.close(machine, world)
+    }
+
+    fn close(&mut self, machine: &mut Machine, world: &World) -> Result<(), Exit> {
+        let is_principal = self.member == MemberId::PRINCIPAL;
+        match machine.siblings() {
+            Siblings::Reading { .. } if is_principal && !world.breaks(BrokenRule::ClosesWithoutReplicas) => {
+                Ok(())
+            }
+            Siblings::Failed { cause } if is_principal => Err(Exit::incomplete(&cause)),
+            _ => {
+                machine.on_local(self.member, LocalEvent::Closed);
+                self.phase = Phase::Closed;
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! A simulated writer: sends its records, waits for the acknowledgements, says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::{End, LocalEvent, Machine, MemberId, Membership, Readiness, RunId};
+use super::broker::Record;
+use super::driver::Step;
+use super::exit::Exit;
+use super::faults::{BrokenRule, PATIENCE};
+use super::world::{Event, World};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Joining,
+    Opening,
+    Sending,
+    Stopped,
+    Closed,
+}
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) member: MemberId,
+    phase: Phase,
+    pub(super) held: Option<(RunId, u32)>,
+    /// The next record to send, and all that were acknowledged.
+    next: u32,
+    acknowledged: BTreeSet<u32>,
+    first: u32,
+    ends: BTreeMap<u32, End>,
+    ready: bool,
+    waits_since: u64,
+}
+
+impl Writer {
+    pub(super) const fn new(member: MemberId, now: u64) -> Self {
+        Self {
+            member,
+            phase: Phase::Joining,
+            held: None,
+            next: 0,
+            acknowledged: BTreeSet::new(),
+            first: 0,
+            ends: BTreeMap::new(),
+            ready: false,
+            waits_since: now,
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+
+    /// What it has written, for its last word.
+    pub(super) fn ends(&self) -> Vec<End> {
+        self.ends.values().copied().collect()
+    }
+
+    pub(super) fn step(&mut self, machine: &mut Machine, world: &mut World, step: Step) -> Result<(), Exit> {
+        match self.phase {
+            Phase::Joining => self.join(machine, world, step),
+            Phase::Opening if step.works => {
+                machine.on_local(self.member, LocalEvent::Started);
+                (self.phase, self.waits_since) = (Phase::Sending, world.now);
+                world.work_soon(step.process, self.member);
+                Ok(())
+            }
+            Phase::Sending => self.send(machine, world, step),
+            Phase::Stopped if machine.is_settled() || step.works => {
+                machine.on_local(self.member, LocalEvent::Closed);
+                self.phase = Phase::Closed;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn join(&mut self, machine: &mut Machine, world: &mut World, step: Step) -> Result<(), Exit> {
+        if let Membership::Established { run, epoch, .. } = machine.membership(self.member) {
+            world.on_established(self.member, (run.number, epoch), step.identity);
+            self.held = Some((run, epoch));
+            self.first = world
+                .broker
+                .inputs
+                .get(&(run, self.member.index))
+                .copied()
+                .unwrap_or(0);
+            self.next = self.first;
+            machine.on_local(self.member, LocalEvent::Opened);
+            self.phase = Phase::Opening;
+            world.work_soon(step.process, self.member);
+        } else if world.now > self.waits_since + PATIENCE * 2 {
+            return Err(Exit::deadline("a run"));
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, machine: &mut Machine, world: &mut World, step: Step) -> Result<(), Exit> {
+        let Some((run, _)) = self.held else { return Ok(()) };
+        let records = world.plan.records;
+        let sent = self.next >= records;
+        if sent && (self.contiguous() >= records || world.breaks(BrokenRule::StopsBeforeAcknowledged)) {
+            machine.on_local(self.member, LocalEvent::Stopped(self.ends()));
+            world.oracle.on_writer_end(run, self.member.index);
+            self.phase = Phase::Stopped;
+            world.work_soon(step.process, self.member);
+            return Ok(());
+        }
+        if !step.works || sent {
+            return Ok(());
+        }
+        self.ready |=
+            machine.readiness() == Readiness::Ready || world.breaks(BrokenRule::SendsBeforeReadiness);
+        if !self.ready && world.now > self.waits_since + PATIENCE * 2 {
+            return Err(Exit::deadline("readers"));
+        }
+        let in_flight = (self.next - self.first) as usize - self.acknowledged.len();
+        if self.ready && !machine.is_suspended() && in_flight < 4 {
+            let record = Record {
+                run,
+                writer: self.member.index,
+                number: self.next,
+            };
+            self.next += 1;
+            world.oracle.on_send(&world.plan, run);
+            world.note(|| {
+                format!(
+                    "#{} sends {} of writer {}",
+                    step.process, record.number, record.writer
+                )
+            });
+            let delay = if world.rng.one_in(20) { 3000 } else { 50 };
+            let delay = 1 + world.rng.below(delay);
+            world.after(
+                delay,
+                Event::Append {
+                    process: step.process,
+                    record,
+                },
+            );
+        }
+        world.work_soon(step.process, self.member);
+        Ok(())
+    }
+
+    /// Up to where all records are acknowledged.
+    fn contiguous(&self) -> u32 {
+        (self.first..)
+            .find(|number| !self.acknowledged.contains(number))
+            .unwrap_or(0)
+    }
+
+    pub(super) fn on_acknowledged(&mut self, world: &mut World, record: Record, offset: u64) {
+        let Some((run, _)) = self.held else { return };
+        self.acknowledged.insert(record.number);
+        let partition = u32::try_from(record.partition(world.plan.readers)).unwrap_or(0);
+        let end = self.ends.entry(partition).or_insert(End {
+            partition,
+            offset: 0,
+            records: 0,
+        });
+        end.offset = end.offset.max(offset + 1);
+        end.records += 1;
+        if world.rng.one_in(3) {
+            world
+                .broker
+                .inputs
+                .insert((run, self.member.index), self.contiguous());
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Reports on pypz's wire: a `HealthCheck` of exactly seven fields, with our report under the payload key `pypz`.
+//!
+//! pypz-python ignores payload keys that it does not know, and rejects any eighth field.
+
+use serde::{Deserialize, Serialize};
+
+use super::identity::{Layout, MemberId, Side};
+use super::report::Report;
+
+/// The longest status message that is read, in bytes (1 MiB).
+pub const MAX_STATUS_BYTES: usize = 1 << 20;
+
+/// A status message, ready for a status log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusRecord {
+    /// The log it belongs to: readers and writers have one each.
+    pub side: Side,
+    /// The message, UTF-8 JSON.
+    pub bytes: Vec<u8>,
+}
+
+/// Why a status message was not heard.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StatusError {
+    /// Longer than [`MAX_STATUS_BYTES`].
+    #[error("status message of {bytes} bytes, the limit is {MAX_STATUS_BYTES}")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Not the JSON of a status message.
+    #[error("status message is malformed: {reason}")]
+    Malformed {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A well-formed message of another channel.
+    #[error("status message of another channel")]
+    ForeignChannel,
+    /// A well-formed message without our report: a plain pypz-python peer.
+    #[error("status message of a peer without the pypz extension")]
+    PlainPeer,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Message {
+    channel_name: String,
+    channel_context_name: String,
+    #[serde(default)]
+    channel_group_name: Option<String>,
+    #[serde(default)]
+    channel_group_index: u32,
+    status: String,
+    #[serde(default)]
+    payload: Option<Payload>,
+    #[serde(default)]
+    timestamp: Option<serde_json::Number>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pypz: Option<Report>,
+}
+
+/// Puts a report on the wire. `timestamp` is for people and for pypz-python: milliseconds since the Unix epoch.
+#[must_use]
+pub fn encode(layout: &Layout, side: Side, report: Report, timestamp: i64) -> StatusRecord {
+    let speaker = MemberId {
+        side,
+        index: report.members.first().map_or(0, |range| range.first),
+    };
+    let message = Message {
+        channel_name: layout.channel.to_string(),
+        channel_context_name: layout.name(speaker).to_owned(),
+        channel_group_name: (side == Side::Readers && layout.readers.len() > 1)
+            .then(|| layout.channel.to_string()),
+        channel_group_index: if side == Side::Readers { speaker.index } else { 0 },
+        status: "HealthCheck".to_owned(),
+        payload: Some(Payload { pypz: Some(report) }),
+        timestamp: Some(timestamp.into()),
+    };
+    let bytes = serde_json::to_vec(&message).unwrap_or_default();
+    StatusRecord { side, bytes }
+}
+
+/// Reads a report off the wire and checks it against the layout.
+///
+/// # Errors
+///
+/// [`StatusError`] says why the message is not heard; the run goes on without it.
+pub fn decode(layout: &Layout, side: Side, bytes: &[u8]) -> Result<Report, StatusError> {
+    if bytes.len() > MAX_STATUS_BYTES {
+        return Err(StatusError::TooLong { bytes: bytes.len() });
+    }
+    let malformed = |reason: String| StatusError::Malformed { reason };
+    let message: Message = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+    if message.channel_name != *layout.channel {
+        return Err(StatusError::ForeignChannel);
+    }
+    let report = message
+        .payload
+        .and_then(|payload| payload.pypz)
+        .ok_or(StatusError::PlainPeer)?;
+    let count = layout.len(side);
+    match report
+        .members
+        .iter()
+        .find(|range| range.first > range.last || range.last as usize >= count)
+    {
+        Some(range) => Err(malformed(format!(
+            "members {}..={} of {count} expected",
+            range.first, range.last
+        ))),
+        None => Ok(report),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::identity::{Process, RunId};
+    use super::super::report::{MemberRange, MemberState};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn layout() -> Layout {
+        let name = |n: u32| {
+            if n == 0 {
+                "pl.r.in".to_owned()
+            } else {
+                format!("pl.r_{}.in", n - 1)
+            }
+        };
+        Layout {
+            channel: "pl.r.in".into(),
+            readers: (0..4).map(name).collect(),
+            writers: vec!["pl.w.out".into()],
+        }
+    }
+
+    fn report(last: u32) -> Report {
+        let members = vec![MemberRange {
+            first: 0,
+            last,
+            epoch: 1,
+            state: MemberState::Started,
+            cause: None,
+        }];
+        Report {
+            run: RunId::new(1),
+            process: Process::current(),
+            members,
+            ends: vec![],
+            positions: vec![(1, 7)],
+        }
+    }
+
+    #[test]
+    fn a_message_has_exactly_the_seven_fields_that_pypz_python_accepts() {
+        let said = report(3);
+        let record = encode(&layout(), Side::Readers, said.clone(), 12);
+        let message: serde_json::Map<_, _> = serde_json::from_slice(&record.bytes).unwrap();
+        let mut fields: Vec<_> = message.keys().map(String::as_str).collect();
+        fields.sort_unstable();
+        let seven = [
+            "channel_context_name",
+            "channel_group_index",
+            "channel_group_name",
+            "channel_name",
+            "payload",
+            "status",
+            "timestamp",
+        ];
+        assert_eq!(fields, seven);
+        assert_eq!(decode(&layout(), Side::Readers, &record.bytes).unwrap(), said);
+    }
+
+    #[test]
+    fn hostile_status_is_refused_with_its_reason() {
+        let too_many = encode(&layout(), Side::Readers, report(4), 12).bytes;
+        let foreign = String::from_utf8(encode(&layout(), Side::Readers, report(0), 12).bytes).unwrap();
+        let plain =
+            br#"{"channel_name": "pl.r.in", "channel_context_name": "pl.w.out", "channel_group_name": null,
+            "channel_group_index": 0, "status": "Opened", "payload": null, "timestamp": 1795226957066}"#;
+        for (bytes, part) in [
+            (too_many, "members 0..=4 of 4"),
+            (
+                foreign
+                    .replace("\"pl.r.in\",\"channel_context", "\"x\",\"channel_context")
+                    .into_bytes(),
+                "another channel",
+            ),
+            (
+                foreign
+                    .replace("\"status\"", "\"eighth\":1,\"status\"")
+                    .into_bytes(),
+                "unknown field",
+            ),
+            (plain.to_vec(), "without the pypz extension"),
+            (vec![0xff, 0xfe], "malformed"),
+            (vec![b'['; 100_000], "malformed"),
+            (vec![b' '; MAX_STATUS_BYTES + 1], "the limit is"),
+        ] {
+            let error = decode(&layout(), Side::Readers, &bytes).unwrap_err().to_string();
+            assert!(error.contains(part), "{error} does not contain {part}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_report_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = decode(&layout(), Side::Writers, &bytes);
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Counts what the broker has acknowledged, a block of records at a time.
+//!
+//! The delivery callback runs once a record, so all it does is count; blocks are looked at by whoever asks how far the
+//! writer is.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use async_trait::async_trait;
+use pypz_core::ChannelError;
+use pypz_core::channel::WriteProgress;
+use pypz_core::protocol::End;
+use rdkafka::client::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::producer::{DeliveryResult, ProducerContext};
+use tokio::sync::Notify;
+
+use crate::clients::Trouble;
+use crate::error::words;
+
+/// The most records of a block, unless somebody asks earlier.
+const BLOCK_RECORDS: u32 = 1_024;
+
+/// While a block is open its end is not known.
+const OPEN: u32 = u32::MAX;
+
+/// Consecutive records of one writer.
+pub(crate) struct Block {
+    acknowledged: AtomicU32,
+    /// How many records it has, once it is sealed.
+    target: AtomicU32,
+    writer: Weak<Acknowledgements>,
+}
+
+/// What one writer wrote and what of it is acknowledged.
+pub(crate) struct Acknowledgements {
+    channel: String,
+    blocks: Mutex<Blocks>,
+    partitions: Vec<Partition>,
+    in_flight: AtomicU64,
+    failure: OnceLock<String>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Partition {
+    offset: AtomicU64,
+    records: AtomicU64,
+}
+
+struct Blocks {
+    /// Sealed blocks that are not all acknowledged, then the open one.
+    waiting: VecDeque<Arc<Block>>,
+    /// How many records the open block has.
+    open: u32,
+    written: u64,
+    /// All records before this one are acknowledged.
+    acknowledged: u64,
+}
+
+impl Acknowledgements {
+    pub(crate) fn new(channel: &str, partitions: u32) -> Arc<Self> {
+        Arc::new_cyclic(|writer| Self {
+            channel: channel.to_owned(),
+            blocks: Mutex::new(Blocks {
+                waiting: VecDeque::from([Block::open(Weak::clone(writer))]),
+                open: 0,
+                written: 0,
+                acknowledged: 0,
+            }),
+            partitions: (0..partitions).map(|_| Partition::default()).collect(),
+            in_flight: AtomicU64::new(0),
+            failure: OnceLock::new(),
+            changed: Notify::new(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Blocks> {
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The block that the next records belong to. Tell [`Acknowledgements::wrote`] how many there were.
+    pub(crate) fn block(self: &Arc<Self>) -> Arc<Block> {
+        let mut blocks = self.lock();
+        match blocks.waiting.back() {
+            Some(block) if block.target.load(Ordering::Acquire) == OPEN => Arc::clone(block),
+            _ => {
+                let block = Block::open(Arc::downgrade(self));
+                blocks.waiting.push_back(Arc::clone(&block));
+                block
+            }
+        }
+    }
+
+    /// Notes records that were handed to the client with the block.
+    pub(crate) fn wrote(&self, records: u32) {
+        self.in_flight.fetch_add(u64::from(records), Ordering::Relaxed);
+        let mut blocks = self.lock();
+        blocks.open += records;
+        blocks.written += u64::from(records);
+        if blocks.open >= BLOCK_RECORDS {
+            blocks.seal();
+        }
+    }
+
+    /// How many records are on their way.
+    pub(crate) fn in_flight(&self) -> usize {
+        usize::try_from(self.in_flight.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
+    /// Fails once a record could not be delivered.
+    pub(crate) fn check(&self) -> Result<(), ChannelError> {
+        match self.failure.get() {
+            None => Ok(()),
+            Some(reason) => Err(ChannelError::Transport {
+                channel: self.channel.clone(),
+                reason: format!(
+                    "{} records are not acknowledged: {reason}",
+                    self.in_flight().max(1)
+                ),
+            }),
+        }
+    }
+}
+
+impl Blocks {
+    fn seal(&mut self) {
+        if self.open == 0 {
+            return;
+        }
+        if let Some(block) = self.waiting.back() {
+            block.target.store(self.open, Ordering::SeqCst);
+        }
+        self.open = 0;
+    }
+
+    /// Takes the blocks out that are all acknowledged.
+    fn settle(&mut self) -> u64 {
+        while let Some(block) = self.waiting.front() {
+            let target = block.target.load(Ordering::SeqCst);
+            if target == OPEN || block.acknowledged.load(Ordering::SeqCst) < target {
+                break;
+            }
+            self.acknowledged += u64::from(target);
+            self.waiting.pop_front();
+        }
+        match self.waiting.front() {
+            Some(block)
+                if self.waiting.len() == 1 && block.acknowledged.load(Ordering::SeqCst) == self.open =>
+            {
+                self.acknowledged + u64::from(self.open)
+            }
+            _ => self.acknowledged,
+        }
+    }
+}
+
+impl Block {
+    fn open(writer: Weak<Acknowledgements>) -> Arc<Self> {
+        Arc::new(Self {
+            acknowledged: AtomicU32::new(0),
+            target: AtomicU32::new(OPEN),
+            writer,
+        })
+    }
+}
+
+#[async_trait]
+impl WriteProgress for Acknowledgements {
+    fn written(&self) -> u64 {
+        let mut blocks = self.lock();
+        // Whoever asks will wait for exactly these records, so a block ends here.
+        blocks.seal();
+        blocks.written
+    }
+
+    fn acknowledged(&self) -> Result<u64, ChannelError> {
+        self.check()?;
+        Ok(self.lock().settle())
+    }
+
+    async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    fn ends(&self) -> Vec<End> {
+        let end = |(partition, counted): (u32, &Partition)| End {
+            partition,
+            offset: counted.offset.load(Ordering::Acquire),
+            records: counted.records.load(Ordering::Acquire),
+        };
+        (0..)
+            .zip(&self.partitions)
+            .map(end)
+            .filter(|end| end.records > 0)
+            .collect()
+    }
+}
+
+/// The context of the data producer: counts deliveries, and wakes writers that wait for room.
+pub(crate) struct Deliveries {
+    pub(crate) trouble: Arc<Trouble>,
+    room: Notify,
+    full: AtomicBool,
+    delivered: AtomicUsize,
+}
+
+impl Deliveries {
+    pub(crate) fn new(trouble: Arc<Trouble>) -> Self {
+        Self {
+            trouble,
+            room: Notify::new(),
+            full: AtomicBool::new(false),
+            delivered: AtomicUsize::new(0),
+        }
+    }
+
+    /// Notes that the client's queue was full.
+    pub(crate) fn is_full(&self) {
+        self.full.store(true, Ordering::Release);
+    }
+
+    /// Waits until some hundred records have left the full queue.
+    pub(crate) async fn room(&self) {
+        if self.full.load(Ordering::Acquire) {
+            self.room.notified().await;
+        }
+    }
+
+    fn left(&self) {
+        const WAKE_EVERY: usize = 512;
+        if self.full.load(Ordering::Relaxed)
+            && self
+                .delivered
+                .fetch_add(1, Ordering::Relaxed)
+                .is_multiple_of(WAKE_EVERY)
+        {
+            self.full.store(false, Ordering::Release);
+            self.room.notify_waiters();
+        }
+    }
+}
+
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.trouble.note(&error, reason);
+    }
+
+    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, fac: &str, message: &str) {
+        crate::clients::log(level, fac, message);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Arc<Block>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, block: Arc<Block>) {
+        self.left();
+        let Some(writer) = block.writer.upgrade() else {
+            return;
+        };
+        match result {
+            Ok(message) => {
+                writer.in_flight.fetch_sub(1, Ordering::Relaxed);
+                let partition = usize::try_from(message.partition()).unwrap_or(usize::MAX);
+                if let Some(counted) = writer.partitions.get(partition) {
+                    let behind = u64::try_from(message.offset()).map_or(0, |offset| offset + 1);
+                    counted.offset.fetch_max(behind, Ordering::Release);
+                    counted.records.fetch_add(1, Ordering::Release);
+                }
+                let acknowledged = block.acknowledged.fetch_add(1, Ordering::SeqCst) + 1;
+                if acknowledged == block.target.load(Ordering::SeqCst) {
+                    writer.changed.notify_one();
+                }
+            }
+            Err((error, message)) => {
+                let reason = match error.rdkafka_error_code() {
+                    Some(RDKafkaErrorCode::MessageTimedOut) => "the broker did not answer in time".to_owned(),
+                    _ => words(error),
+                };
+                let _ = writer
+                    .failure
+                    .set(format!("partition {}: {reason}", message.partition()));
+                writer.changed.notify_one();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn acknowledge(block: &Arc<Block>) {
+        block.acknowledged.fetch_add(1, Ordering::SeqCst);
+    }
+
+    proptest! {
+        #[test]
+        fn acknowledged_is_the_longest_prefix_whatever_the_order_of_acknowledgements(
+            // Each step writes records, asks (which ends a block) or not, and acknowledges some of what is open, anywhere.
+            steps in proptest::collection::vec((0_u32..600, any::<bool>(), proptest::collection::vec(any::<usize>(), 0..400)), 1..30),
+        ) {
+            let acknowledgements = Acknowledgements::new("pl.r.in", 1);
+            let mut open: Vec<(u64, Arc<Block>)> = Vec::new();
+            let mut written = 0_u64;
+            let mut asked = vec![0_u64];
+            for (records, asks, picks) in steps {
+                if records > 0 {
+                    let block = acknowledgements.block();
+                    open.extend((0..u64::from(records)).map(|n| (written + n, Arc::clone(&block))));
+                    acknowledgements.wrote(records);
+                    written += u64::from(records);
+                }
+                if asks {
+                    asked.push(acknowledgements.written());
+                }
+                for pick in picks {
+                    if !open.is_empty() {
+                        acknowledge(&open.swap_remove(pick % open.len()).1);
+                    }
+                }
+                let prefix = open.iter().map(|(record, _)| *record).min().unwrap_or(written);
+                let said = acknowledgements.acknowledged().unwrap();
+                prop_assert!(said <= prefix, "said {said} of {prefix}");
+                let due = asked.iter().copied().filter(|record| *record <= prefix).max().unwrap_or(0);
+                prop_assert!(said >= due, "said {said}, but {due} was asked for and is acknowledged");
+            }
+        }
+    }
+}

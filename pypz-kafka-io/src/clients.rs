@@ -1,0 +1,261 @@
+//! What a process shares for all its channels at one location.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use pypz_core::ChannelError;
+use pypz_core::channel::{ChannelSpec, Location};
+use rdkafka::ClientConfig;
+use rdkafka::admin::AdminClient;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::ThreadedProducer;
+
+use crate::acknowledge::Deliveries;
+use crate::config;
+use crate::error::{is_refusal, is_transient, words};
+use crate::status::StatusHub;
+
+/// How long one question to the broker may take.
+pub(crate) const REQUEST: Duration = Duration::from_secs(10);
+
+/// Between two looks for something that is not there yet.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(25);
+
+/// How often the cause of a wait is logged.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a refusal (password, certificate) may repeat itself before it is believed.
+const REFUSED_AFTER: Duration = Duration::from_secs(2);
+
+/// The last thing that the clients of a location complained about.
+#[derive(Default)]
+pub(crate) struct Trouble {
+    last: Mutex<Option<String>>,
+    refused: Mutex<Option<(Instant, String)>>,
+}
+
+impl Trouble {
+    pub(crate) fn note(&self, error: &KafkaError, reason: &str) {
+        let reason = format!("{}: {}", words(error), reason.escape_debug());
+        tracing::debug!("{reason}");
+        if error.rdkafka_error_code().is_some_and(is_refusal) {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            refused.get_or_insert_with(|| (Instant::now(), reason.clone()));
+        }
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
+    fn last(&self) -> String {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        last.unwrap_or_else(|| "no answer".to_owned())
+    }
+
+    /// The broker's refusal, once it has lasted.
+    fn refusal(&self) -> Option<String> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused
+            .as_ref()
+            .filter(|(since, _)| since.elapsed() >= REFUSED_AFTER)
+            .map(|(_, reason)| reason.clone())
+    }
+}
+
+/// The context of clients that have no callbacks of their own.
+#[derive(Clone)]
+pub(crate) struct Listener(pub(crate) Arc<Trouble>);
+
+impl ClientContext for Listener {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.note(&error, reason);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        log(level, fac, message);
+    }
+}
+
+impl ConsumerContext for Listener {}
+
+/// Passes a log line of librdkafka on, without control characters.
+pub(crate) fn log(level: RDKafkaLogLevel, fac: &str, message: &str) {
+    let message = message.escape_debug();
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+            tracing::error!("librdkafka {fac}: {message}");
+        }
+        // A connection that cannot be made is logged by whoever waits for it, with the time that is left.
+        _ => tracing::debug!("librdkafka {fac}: {message}"),
+    }
+}
+
+/// The clients of one location.
+pub(crate) struct Clients {
+    pub(crate) location: Location,
+    pub(crate) trouble: Arc<Trouble>,
+    pub(crate) admin: AdminClient<Listener>,
+    pub(crate) producer: ThreadedProducer<Deliveries>,
+    pub(crate) status: StatusHub,
+}
+
+impl Clients {
+    /// Makes the clients and waits for the broker's first answer, at most for the patience.
+    pub(crate) async fn connect(
+        channels: &[Arc<ChannelSpec>],
+        patience: Duration,
+    ) -> Result<Arc<Self>, ChannelError> {
+        let Some(first) = channels.first() else {
+            return Err(ChannelError::Configuration {
+                port: "kafka".to_owned(),
+                reason: "no channels".to_owned(),
+            });
+        };
+        let location = first.location.clone();
+        let configs = channels.iter().flat_map(|spec| {
+            std::iter::once(spec.reader_config.clone()).chain(spec.writer_config.iter().cloned())
+        });
+        let user = config::merged(configs).map_err(|key| ChannelError::Configuration {
+            port: first.name().to_owned(),
+            reason: format!("channelConfig '{key}' differs between ports that share the clients of {location}: give all the same"),
+        })?;
+        let buffer = channels
+            .iter()
+            .map(|spec| spec.buffer_bytes)
+            .max()
+            .unwrap_or(64 << 20);
+        let longest = channels
+            .iter()
+            .map(|spec| spec.max_record_bytes)
+            .max()
+            .unwrap_or(1_000_000);
+        let made = blocking(move || Self::make(location, &user, buffer, longest)).await?;
+        let clients = Arc::new(made);
+        clients.answered(patience).await?;
+        Ok(clients)
+    }
+
+    fn make(
+        location: Location,
+        user: &BTreeMap<String, String>,
+        buffer_bytes: usize,
+        longest: usize,
+    ) -> Result<Self, ChannelError> {
+        let trouble = Arc::new(Trouble::default());
+        let listener = || Listener(Arc::clone(&trouble));
+        let admin = create(&config::admin(&location, user), listener(), &location)?;
+        let producer_config = config::producer(&location, user, buffer_bytes, longest);
+        let producer = create(&producer_config, Deliveries::new(Arc::clone(&trouble)), &location)?;
+        let consumer = create(&config::status_consumer(&location, user), listener(), &location)?;
+        let status_producer = create(&config::status_producer(&location, user), listener(), &location)?;
+        let status =
+            StatusHub::start(consumer, status_producer).map_err(|error| ChannelError::Transport {
+                channel: location.to_string(),
+                reason: format!("no thread for status: {error}"),
+            })?;
+        Ok(Self {
+            location,
+            trouble,
+            admin,
+            producer,
+            status,
+        })
+    }
+
+    /// Waits for the broker's first answer; logs the cause every 10 s.
+    async fn answered(self: &Arc<Self>, patience: Duration) -> Result<(), ChannelError> {
+        self.retried(patience, "an answer of the broker", |clients, left| {
+            clients.status.ping(left)
+        })
+        .await
+    }
+
+    /// Asks the broker again and again until it answers, at most for the patience. The question blocks its thread for at
+    /// most the time that it is given.
+    pub(crate) async fn retried<T: Send + 'static>(
+        self: &Arc<Self>,
+        patience: Duration,
+        waited_for: &str,
+        ask: impl Fn(&Self, Duration) -> Result<T, KafkaError> + Clone + Send + 'static,
+    ) -> Result<T, ChannelError> {
+        let (start, mut logged) = (Instant::now(), Instant::now());
+        let location = self.location.to_string();
+        loop {
+            let left = patience.saturating_sub(start.elapsed());
+            let (clients, ask) = (Arc::clone(self), ask.clone());
+            let slice = left.min(Duration::from_secs(1)).max(Duration::from_millis(10));
+            let error = match blocking(move || ask(&clients, slice)).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            if let Some(reason) = self.trouble.refusal() {
+                return Err(ChannelError::Authentication { location, reason });
+            }
+            let cause = format!("{} ({})", self.trouble.last(), words(&error));
+            if left.is_zero() {
+                let waited_for = format!("{waited_for}: {cause}");
+                return Err(ChannelError::Deadline {
+                    port: location,
+                    waited_for,
+                    seconds: patience.as_secs(),
+                });
+            }
+            if logged.elapsed() >= LOG_EVERY {
+                logged = Instant::now();
+                tracing::info!(
+                    location,
+                    "waiting for {waited_for}, retrying, {} s left: {cause}",
+                    left.as_secs()
+                );
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
+fn create<C: ClientContext, T: FromClientConfigAndContext<C>>(
+    config: &ClientConfig,
+    context: C,
+    location: &Location,
+) -> Result<T, ChannelError> {
+    config.create_with_context(context).map_err(|error| {
+        let what = match &error {
+            // librdkafka repeats the value, which may be a secret.
+            KafkaError::ClientConfig(_, _, key, _) => {
+                format!("channelConfig '{key}' is refused by librdkafka")
+            }
+            other => words(other),
+        };
+        ChannelError::Configuration {
+            port: location.to_string(),
+            reason: what,
+        }
+    })
+}
+
+/// Runs what blocks its thread where it may.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Asks again while the broker says that it is not ready yet: a topic without a leader, a group without a coordinator.
+/// Blocks.
+pub(crate) fn insistently<T>(
+    patience: Duration,
+    mut ask: impl FnMut() -> Result<T, KafkaError>,
+) -> Result<T, KafkaError> {
+    let start = Instant::now();
+    loop {
+        match ask() {
+            Err(error) if is_transient(&error) && start.elapsed() < patience => {
+                std::thread::park_timeout(LOOK_AGAIN)
+            }
+            answer => return answer,
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Ports that are bound to Kafka.
+
+use pypz_core::codec::Avro;
+use pypz_core::port::{InputPort, OutputPort, Pin};
+
+/// Binds a port to `kafka://`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Kafka;
+
+impl Pin for Kafka {
+    const SCHEMES: Option<&'static [&'static str]> = Some(&["kafka"]);
+}
+
+/// An input port that lives on Kafka only; another `channelLocation` is refused.
+pub type KafkaInputPort<T, C = Avro> = InputPort<T, C, Kafka>;
+
+/// An output port that lives on Kafka only; another `channelLocation` is refused.
+pub type KafkaOutputPort<T, C = Avro> = OutputPort<T, C, Kafka>;

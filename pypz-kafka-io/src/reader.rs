@@ -1,0 +1,272 @@
+//! The reading end of a channel on Kafka.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pypz_core::ChannelError;
+use pypz_core::channel::{
+    ChannelReader, ChannelSpec, Committer, Delivery, Details, RawRecord, RecordSink, StartAt,
+};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::types::RDKafkaErrorCode;
+
+use crate::broadcast::BroadcastQueue;
+use crate::consumer::{ChannelConsumer, PartitionCommitter, Queue};
+use crate::error::{is_missing, words};
+use crate::topics;
+use crate::transport::KafkaConnection;
+
+/// A queue tells when it fills, but may miss it (rust-rdkafka issues 535, 665, 840): it is looked at again after this.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Reads the partition of one replica.
+///
+/// The principal's reader creates the topics, with one partition a replica (one for all in broadcast), and deletes them.
+/// Each reader is assigned the partition of its replica index, at the committed position; there is no group membership
+/// and no rebalancing. All readers of a channel in a process share one consumer, each with a queue of its own.
+pub struct KafkaChannelReader {
+    connection: Arc<KafkaConnection>,
+    spec: Arc<ChannelSpec>,
+    index: u32,
+    source: Option<Source>,
+    position: u64,
+    poison: Option<ChannelError>,
+}
+
+/// Where the records come from.
+enum Source {
+    /// A partition of one's own.
+    Partition {
+        consumer: Arc<ChannelConsumer>,
+        queue: Queue,
+    },
+    /// The one partition of a broadcast, shared with the other readers of the process.
+    Broadcast(BroadcastQueue),
+}
+
+impl std::fmt::Debug for KafkaChannelReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KafkaChannelReader")
+            .field("channel", &self.spec.name())
+            .field("index", &self.index)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KafkaChannelReader {
+    pub(crate) const fn new(connection: Arc<KafkaConnection>, spec: Arc<ChannelSpec>, index: u32) -> Self {
+        Self {
+            connection,
+            spec,
+            index,
+            source: None,
+            position: 0,
+            poison: None,
+        }
+    }
+
+    fn partition(&self) -> i32 {
+        i32::try_from(self.spec.partition_of(self.index)).unwrap_or(i32::MAX)
+    }
+
+    /// What an error on the partition's own queue means; `None` if librdkafka goes on by itself.
+    fn judge(&self, error: &KafkaError) -> Option<ChannelError> {
+        let object = format!("topic {}, partition {}", self.spec.name(), self.partition());
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+                let position = self.position;
+                Some(ChannelError::Mismatch {
+                    object,
+                    reason: format!(
+                        "the record at offset {position} is gone (retention, or deleted by hand): it was not read"
+                    ),
+                })
+            }
+            _ if is_missing(error) => Some(ChannelError::Mismatch {
+                object,
+                reason: "it was deleted by someone else".to_owned(),
+            }),
+            _ => {
+                tracing::debug!("{object}: {}", words(error));
+                None
+            }
+        }
+    }
+}
+
+/// Key, headers and timestamp of a message.
+pub(crate) fn details_of(message: &BorrowedMessage<'_>) -> Details {
+    let headers = message.headers().map(|headers| {
+        headers
+            .iter()
+            .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
+            .collect()
+    });
+    Details {
+        key: message.key().map(Into::into),
+        headers: headers.unwrap_or_default(),
+        timestamp: message.timestamp().to_millis(),
+    }
+}
+
+#[async_trait]
+impl ChannelReader for KafkaChannelReader {
+    async fn create_resources(&mut self) -> Result<(), ChannelError> {
+        topics::create(&self.connection.clients, &self.spec).await
+    }
+
+    async fn delete_resources(&mut self) -> Result<(), ChannelError> {
+        topics::delete(
+            &self.connection.clients,
+            &self.spec,
+            self.connection.open_consumer(&self.spec),
+        )
+        .await
+    }
+
+    async fn skip_to_end(&mut self) -> Result<u64, ChannelError> {
+        topics::skip_to_end(
+            &self.connection.clients,
+            &self.spec,
+            self.connection.open_consumer(&self.spec),
+        )
+        .await
+    }
+
+    async fn open(&mut self, start: StartAt) -> Result<(), ChannelError> {
+        let consumer = self.connection.consumer(&self.spec).await?;
+        self.source = Some(match (self.spec.delivery, start) {
+            (Delivery::Partitioned, _) => {
+                let queue = consumer
+                    .take_queue(self.partition())
+                    .ok_or_else(|| ChannelError::Transport {
+                        channel: self.spec.name().to_owned(),
+                        reason: format!(
+                            "partition {} has a reader in this process already",
+                            self.partition()
+                        ),
+                    })?;
+                self.position = queue.start;
+                Source::Partition { consumer, queue }
+            }
+            (Delivery::Broadcast, start) => {
+                let (shared, base) = self.connection.broadcast(&self.spec, &consumer)?;
+                self.position = match start {
+                    StartAt::Offset(offset) => offset.max(base),
+                    StartAt::Committed => base,
+                };
+                Source::Broadcast(BroadcastQueue::new(shared, self.index, self.position))
+            }
+        });
+        Ok(())
+    }
+
+    fn read(&mut self, sink: &mut dyn RecordSink) -> Result<usize, ChannelError> {
+        if let Some(poison) = &self.poison {
+            return Err(poison.clone());
+        }
+        let taken = match &mut self.source {
+            None => return Ok(0),
+            Some(Source::Partition { queue, .. }) => {
+                read_partition(self.spec.name(), queue, sink, &mut self.position)
+            }
+            Some(Source::Broadcast(queue)) => queue.read(self.spec.name(), sink, &mut self.position),
+        };
+        let error = match taken {
+            Ok((taken, None)) => return Ok(taken),
+            Ok((taken, Some(poison))) => {
+                self.poison = Some(poison.clone());
+                return if taken > 0 { Ok(taken) } else { Err(poison) };
+            }
+            Err(error) => error,
+        };
+        self.judge(&error).map_or(Ok(0), |error| {
+            self.poison = Some(error.clone());
+            Err(error)
+        })
+    }
+
+    async fn readable(&mut self) {
+        let more = async {
+            match &self.source {
+                None => std::future::pending().await,
+                Some(Source::Partition { queue, .. }) => queue.filled.notified().await,
+                Some(Source::Broadcast(queue)) => queue.readable().await,
+            }
+        };
+        let _ = tokio::time::timeout(LOOK_AGAIN, more).await;
+    }
+
+    fn position(&self) -> u64 {
+        self.position
+    }
+
+    async fn end(&mut self) -> Result<u64, ChannelError> {
+        let consumer = self.connection.consumer(&self.spec).await?;
+        consumer.end(self.partition()).await
+    }
+
+    fn committer(&self) -> Arc<dyn Committer> {
+        match &self.source {
+            Some(Source::Partition { consumer, .. }) => Arc::new(PartitionCommitter {
+                consumer: Arc::clone(consumer),
+                partition: self.partition(),
+            }),
+            _ => Arc::new(crate::broadcast::NothingNoted),
+        }
+    }
+
+    async fn close(&mut self) {
+        self.source = None;
+    }
+}
+
+/// Decodes what is at hand straight from librdkafka's buffers.
+fn read_partition(
+    channel: &str,
+    queue: &Queue,
+    sink: &mut dyn RecordSink,
+    position: &mut u64,
+) -> Result<(usize, Option<ChannelError>), KafkaError> {
+    let mut taken = 0;
+    while !sink.is_full() {
+        let message = match queue.queue.poll(Duration::ZERO) {
+            None => break,
+            Some(Ok(message)) => message,
+            Some(Err(error)) if taken == 0 => return Err(error),
+            // The records before it come first; an error that lasts comes again.
+            Some(Err(error)) => {
+                tracing::debug!(channel, "{}", words(&error));
+                break;
+            }
+        };
+        let offset = u64::try_from(message.offset()).unwrap_or(0);
+        let partition = u32::try_from(message.partition()).unwrap_or(0);
+        let mut details = || details_of(&message);
+        let payload = message.payload().unwrap_or_default();
+        let record = RawRecord {
+            partition,
+            offset,
+            payload,
+            details: &mut details,
+        };
+        if let Err(source) = sink.take(record) {
+            let channel = channel.to_owned();
+            return Ok((
+                taken,
+                Some(ChannelError::Poison {
+                    channel,
+                    partition,
+                    offset,
+                    source,
+                }),
+            ));
+        }
+        taken += 1;
+        *position = offset + 1;
+    }
+    Ok((taken, None))
+}

@@ -1,0 +1,234 @@
+//! Status over two topics a channel: one consumer and one producer for all channels of the process.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pypz_core::ChannelError;
+use pypz_core::channel::{StatusEvent, StatusLog};
+use pypz_core::protocol::{Side, StatusRecord};
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
+use rdkafka::topic_partition_list::Offset;
+use tokio::sync::mpsc;
+
+use crate::clients::{Listener, insistently};
+use crate::topics::status_topic;
+
+/// How many status events of a channel may wait.
+const EVENTS: usize = 1_024;
+
+/// The key that every status record has, and without which pypz-python passes it over.
+const KEY: &str = "state";
+
+/// The status clients of a location, and who listens to which topic.
+pub(crate) struct StatusHub {
+    consumer: Arc<BaseConsumer<Listener>>,
+    producer: Arc<ThreadedProducer<Listener>>,
+    listeners: Arc<Mutex<HashMap<String, Listening>>>,
+    stop: Arc<AtomicBool>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+struct Listening {
+    side: Side,
+    events: mpsc::Sender<StatusEvent>,
+    history: Arc<History>,
+    /// The offset behind the topic's history; 0 once that is read.
+    end: i64,
+}
+
+/// Which of a channel's two topics still have history to read.
+struct History(Mutex<usize>);
+
+impl ProducerContext for Listener {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, message)) = result {
+            tracing::debug!(
+                "status on {} not delivered, the next heartbeat tries again: {error}",
+                message.topic()
+            );
+        }
+    }
+}
+
+impl StatusHub {
+    /// Starts the thread that polls.
+    pub(crate) fn start(
+        consumer: BaseConsumer<Listener>,
+        producer: ThreadedProducer<Listener>,
+    ) -> std::io::Result<Self> {
+        let (consumer, stop) = (Arc::new(consumer), Arc::new(AtomicBool::new(false)));
+        let listeners: Arc<Mutex<HashMap<String, Listening>>> = Arc::default();
+        let polled = (Arc::clone(&consumer), Arc::clone(&listeners), Arc::clone(&stop));
+        let thread = std::thread::Builder::new()
+            .name("pypz-kafka-stat".into())
+            .spawn(move || {
+                let (consumer, listeners, stop) = polled;
+                while !stop.load(Ordering::Acquire) {
+                    match consumer.poll(Duration::from_millis(100)) {
+                        Some(Ok(message)) => dispatch(&mut lock(&listeners), &message),
+                        // A broker that is away is silence; whoever waits for something has a deadline and the cause.
+                        Some(Err(error)) => tracing::debug!("status: {error}"),
+                        None => {}
+                    }
+                }
+            })?;
+        Ok(Self {
+            consumer,
+            producer: Arc::new(producer),
+            listeners,
+            stop,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Asks the broker anything, to see that it answers.
+    pub(crate) fn ping(&self, timeout: Duration) -> Result<(), KafkaError> {
+        self.consumer
+            .client()
+            .fetch_cluster_id(timeout)
+            .map(drop)
+            .ok_or(KafkaError::MetadataFetch(
+                rdkafka::types::RDKafkaErrorCode::BrokerTransportFailure,
+            ))
+    }
+
+    /// How many partitions a topic has; `None` if it is not there or some have no leader yet.
+    pub(crate) fn partitions(&self, topic: &str, timeout: Duration) -> Result<Option<usize>, KafkaError> {
+        let metadata = self.consumer.fetch_metadata(Some(topic), timeout)?;
+        let found = metadata
+            .topics()
+            .iter()
+            .find(|found| found.name() == topic && found.error().is_none());
+        Ok(found
+            .map(|found| found.partitions())
+            .filter(|all| !all.is_empty() && all.iter().all(|one| one.leader() >= 0))
+            .map(<[_]>::len))
+    }
+
+    /// First offset and end of a partition. Blocks.
+    pub(crate) fn watermarks(
+        &self,
+        topic: &str,
+        partition: i32,
+        timeout: Duration,
+    ) -> Result<(i64, i64), KafkaError> {
+        self.consumer.fetch_watermarks(topic, partition, timeout)
+    }
+
+    /// Listens to both status topics of a channel, from their first record. The topics must exist. Blocks.
+    pub(crate) fn listen(&self, channel: &str, timeout: Duration) -> Result<KafkaStatusLog, KafkaError> {
+        let (events, received) = mpsc::channel(EVENTS);
+        let history = Arc::new(History(Mutex::new(Side::BOTH.len())));
+        let mut assignment = TopicPartitionList::new();
+        for side in Side::BOTH {
+            let topic = status_topic(channel, side);
+            let (low, high) = insistently(timeout, || self.watermarks(&topic, 0, timeout))?;
+            assignment.add_partition_offset(&topic, 0, Offset::Offset(low))?;
+            let (events, history) = (events.clone(), Arc::clone(&history));
+            let end = if high > low { high } else { 0 };
+            if end == 0 {
+                history.read(&events);
+            }
+            lock(&self.listeners).insert(
+                topic,
+                Listening {
+                    side,
+                    events,
+                    history,
+                    end,
+                },
+            );
+        }
+        self.consumer.incremental_assign(&assignment)?;
+        Ok(KafkaStatusLog {
+            channel: channel.to_owned(),
+            events: received,
+            producer: Arc::clone(&self.producer),
+        })
+    }
+
+    /// Stops the thread that polls.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+        lock(&self.listeners).clear();
+    }
+}
+
+fn lock(listeners: &Mutex<HashMap<String, Listening>>) -> MutexGuard<'_, HashMap<String, Listening>> {
+    listeners.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl History {
+    /// Notes that one of the topics is read; after the last one the channel hears of it.
+    fn read(&self, events: &mpsc::Sender<StatusEvent>) {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            let _ = events.blocking_send(StatusEvent::HistoryRead);
+        }
+    }
+}
+
+/// Hands a status record to the channel that listens to its topic.
+fn dispatch(listeners: &mut HashMap<String, Listening>, message: &BorrowedMessage<'_>) {
+    let Some(listening) = listeners.get_mut(message.topic()) else {
+        return;
+    };
+    if message
+        .key()
+        .is_some_and(|key| key.windows(KEY.len()).any(|part| part == KEY.as_bytes()))
+    {
+        let bytes = message.payload().unwrap_or_default().to_vec();
+        let record = StatusRecord {
+            side: listening.side,
+            bytes,
+        };
+        let _ = listening.events.blocking_send(StatusEvent::Record(record));
+    }
+    if listening.end > 0 && message.offset() + 1 >= listening.end {
+        listening.end = 0;
+        listening.history.read(&listening.events);
+    }
+}
+
+/// The status log of one channel.
+pub(crate) struct KafkaStatusLog {
+    channel: String,
+    events: mpsc::Receiver<StatusEvent>,
+    producer: Arc<ThreadedProducer<Listener>>,
+}
+
+#[async_trait]
+impl StatusLog for KafkaStatusLog {
+    async fn next(&mut self) -> Result<StatusEvent, ChannelError> {
+        match self.events.recv().await {
+            Some(event) => Ok(event),
+            // The clients are closed; the session is about to hear of it and must not spin until then.
+            None => std::future::pending().await,
+        }
+    }
+
+    fn publish(&mut self, record: StatusRecord) -> Result<(), ChannelError> {
+        let topic = status_topic(&self.channel, record.side);
+        let sent = self.producer.send(
+            BaseRecord::to(&topic)
+                .partition(0)
+                .key(KEY)
+                .payload(&record.bytes),
+        );
+        sent.map_err(|(error, _)| crate::error::transport(&self.channel, "publishing status", &error))
+    }
+}

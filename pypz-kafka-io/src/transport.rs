@@ -1,0 +1,173 @@
+//! The transport and its connection, as the core asks for them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pypz_core::ChannelError;
+use pypz_core::channel::{
+    ChannelReader, ChannelSpec, ChannelWriter, Connection, StatusLog, Transport, TransportRegistration,
+};
+use tokio::sync::OnceCell;
+
+use crate::broadcast::Broadcast;
+use crate::clients::{Clients, REQUEST, blocking};
+use crate::consumer::ChannelConsumer;
+use crate::error::transport;
+use crate::reader::KafkaChannelReader;
+use crate::writer::KafkaChannelWriter;
+use crate::{config, topics};
+
+/// Channels on Apache Kafka: `kafka://host:port[,host:port]`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct KafkaTransport;
+
+inventory::submit!(TransportRegistration::new(&KafkaTransport));
+
+#[async_trait]
+impl Transport for KafkaTransport {
+    fn schemes(&self) -> &'static [&'static str] {
+        &["kafka"]
+    }
+
+    fn problems(&self, spec: &ChannelSpec) -> Vec<String> {
+        let mut problems = config::problems(spec);
+        problems.extend(topics::name_problem(spec));
+        problems
+    }
+
+    async fn connect(
+        &self,
+        channels: &[Arc<ChannelSpec>],
+        patience: Duration,
+    ) -> Result<Arc<dyn Connection>, ChannelError> {
+        let clients = Clients::connect(channels, patience).await?;
+        Ok(Arc::new(KafkaConnectionHandle(Arc::new(KafkaConnection {
+            clients,
+            consumers: Mutex::default(),
+            broadcasts: Mutex::default(),
+        }))))
+    }
+}
+
+type Consumers = HashMap<String, Arc<OnceCell<Arc<ChannelConsumer>>>>;
+
+/// The clients of one location and the consumers of its channels.
+pub(crate) struct KafkaConnection {
+    pub(crate) clients: Arc<Clients>,
+    consumers: Mutex<Consumers>,
+    broadcasts: Mutex<HashMap<String, (Arc<Broadcast>, u64)>>,
+}
+
+impl KafkaConnection {
+    /// The consumer of a channel; the first reader who asks opens it for all.
+    pub(crate) async fn consumer(
+        &self,
+        spec: &Arc<ChannelSpec>,
+    ) -> Result<Arc<ChannelConsumer>, ChannelError> {
+        let cell = {
+            let mut consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(consumers.entry(spec.name().to_owned()).or_default())
+        };
+        let open = || async {
+            let (clients, spec) = (Arc::clone(&self.clients), Arc::clone(spec));
+            blocking(move || ChannelConsumer::open(&clients, &spec))
+                .await
+                .map(Arc::new)
+        };
+        cell.get_or_try_init(open).await.map(Arc::clone)
+    }
+
+    /// The consumer of a channel, if a reader has opened it.
+    pub(crate) fn open_consumer(&self, spec: &ChannelSpec) -> Option<Arc<ChannelConsumer>> {
+        let consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+        consumers
+            .get(spec.name())
+            .and_then(|cell| cell.get().map(Arc::clone))
+    }
+
+    /// The window of a broadcast channel, and the offset it starts at; the first reader who asks makes it for all.
+    pub(crate) fn broadcast(
+        &self,
+        spec: &ChannelSpec,
+        consumer: &ChannelConsumer,
+    ) -> Result<(Arc<Broadcast>, u64), ChannelError> {
+        let mut broadcasts = self.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((shared, base)) = broadcasts.get(spec.name()) {
+            return Ok((Arc::clone(shared), *base));
+        }
+        let queue = consumer.take_queue(0).ok_or_else(|| ChannelError::Transport {
+            channel: spec.name().to_owned(),
+            reason: "the partition has a reader in this process already".to_owned(),
+        })?;
+        let base = queue.start;
+        let shared = Arc::new(Broadcast::new(queue, &spec.local_readers, spec.buffer_bytes));
+        broadcasts.insert(spec.name().to_owned(), (Arc::clone(&shared), base));
+        Ok((shared, base))
+    }
+}
+
+/// The connection as the core holds it: readers and writers keep what is behind it.
+struct KafkaConnectionHandle(Arc<KafkaConnection>);
+
+#[async_trait]
+impl Connection for KafkaConnectionHandle {
+    fn reader(&self, channel: &Arc<ChannelSpec>, index: u32) -> Result<Box<dyn ChannelReader>, ChannelError> {
+        Ok(Box::new(KafkaChannelReader::new(
+            Arc::clone(&self.0),
+            Arc::clone(channel),
+            index,
+        )))
+    }
+
+    fn writer(
+        &self,
+        channel: &Arc<ChannelSpec>,
+        _index: u32,
+    ) -> Result<Box<dyn ChannelWriter>, ChannelError> {
+        Ok(Box::new(KafkaChannelWriter::new(
+            Arc::clone(&self.0.clients),
+            Arc::clone(channel),
+        )))
+    }
+
+    async fn status(&self, channel: &Arc<ChannelSpec>) -> Result<Option<Box<dyn StatusLog>>, ChannelError> {
+        topics::exists(&self.0.clients, channel, channel.timing.patience).await?;
+        let (clients, name) = (Arc::clone(&self.0.clients), channel.name().to_owned());
+        let log = blocking(move || clients.status.listen(&name, REQUEST)).await;
+        let log = log.map_err(|error| transport(channel.name(), "reading status", &error))?;
+        Ok(Some(Box::new(log)))
+    }
+
+    async fn close(&self) {
+        let consumers: Vec<_> = {
+            let mut consumers = self.0.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+            consumers
+                .drain()
+                .filter_map(|(_, cell)| cell.get().cloned())
+                .collect()
+        };
+        self.0
+            .broadcasts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        let clients = Arc::clone(&self.0.clients);
+        blocking(move || {
+            // Each takes librdkafka about 100 ms; side by side that is all it takes.
+            std::thread::scope(|scope| {
+                scope.spawn(|| clients.status.stop());
+                for consumer in &consumers {
+                    scope.spawn(|| consumer.stop());
+                }
+            });
+            std::thread::scope(|scope| {
+                for consumer in consumers {
+                    scope.spawn(move || drop(consumer));
+                }
+            });
+        })
+        .await;
+    }
+}

@@ -1,0 +1,150 @@
+//! The writing end of a channel on Kafka.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pypz_core::ChannelError;
+use pypz_core::channel::{ChannelSpec, ChannelWriter, Details, EncodedBatch, Run, WriteProgress};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer};
+
+use crate::acknowledge::{Acknowledgements, Block};
+use crate::clients::{Clients, REQUEST, blocking};
+use crate::error::transport;
+
+/// How long a writer waits at most before it looks again whether the client's queue has room.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Writes into the partitions of a channel, explicitly.
+///
+/// It creates nothing: it waits until the principal reader has created the topics, and its port waits until all readers
+/// are ready before it sends. All writers of a process share one idempotent producer (`acks=all`).
+pub struct KafkaChannelWriter {
+    clients: Arc<Clients>,
+    spec: Arc<ChannelSpec>,
+    acknowledgements: Arc<Acknowledgements>,
+}
+
+impl std::fmt::Debug for KafkaChannelWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KafkaChannelWriter")
+            .field("channel", &self.spec.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl KafkaChannelWriter {
+    pub(crate) fn new(clients: Arc<Clients>, spec: Arc<ChannelSpec>) -> Self {
+        let acknowledgements = Acknowledgements::new(spec.name(), spec.partitions());
+        Self {
+            clients,
+            spec,
+            acknowledgements,
+        }
+    }
+}
+
+#[async_trait]
+impl ChannelWriter for KafkaChannelWriter {
+    async fn open(&mut self) -> Result<(), ChannelError> {
+        let (clients, topic) = (Arc::clone(&self.clients), self.spec.name().to_owned());
+        // Metadata first: an idempotent producer otherwise waits half a second before its first record.
+        let fetched = blocking(move || {
+            clients
+                .producer
+                .client()
+                .fetch_metadata(Some(&topic), REQUEST)
+                .map(drop)
+        });
+        fetched
+            .await
+            .map_err(|error| transport(self.spec.name(), "fetching metadata", &error))
+    }
+
+    fn write(&mut self, batch: &Arc<EncodedBatch>, runs: &[Run], from: usize) -> Result<usize, ChannelError> {
+        self.acknowledgements.check()?;
+        let block = self.acknowledgements.block();
+        let mut written = 0_u32;
+        let mut failed = None;
+        'runs: for (partition, range) in Run::from(runs, from) {
+            let partition = i32::try_from(partition).unwrap_or(i32::MAX);
+            for index in range {
+                let record = record(self.spec.name(), partition, batch, index, &block);
+                match self.clients.producer.send(record) {
+                    Ok(()) => written += 1,
+                    Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                        self.clients.producer.context().is_full();
+                        break 'runs;
+                    }
+                    Err((error, _)) => {
+                        failed = Some(error);
+                        break 'runs;
+                    }
+                }
+            }
+        }
+        self.acknowledgements.wrote(written);
+        match failed {
+            None => Ok(written as usize),
+            Some(error) => Err(transport(self.spec.name(), "sending", &error)),
+        }
+    }
+
+    async fn writable(&mut self) {
+        let _ = tokio::time::timeout(LOOK_AGAIN, self.clients.producer.context().room()).await;
+    }
+
+    fn progress(&self) -> Arc<dyn WriteProgress> {
+        Arc::clone(&self.acknowledgements) as Arc<dyn WriteProgress>
+    }
+
+    fn waiting(&self) -> usize {
+        self.acknowledgements.in_flight()
+    }
+
+    async fn close(&mut self) {}
+}
+
+/// A record as the client takes it: everything borrowed, the client copies.
+fn record<'a>(
+    topic: &'a str,
+    partition: i32,
+    batch: &'a EncodedBatch,
+    index: usize,
+    block: &Arc<Block>,
+) -> BaseRecord<'a, [u8], [u8], Arc<Block>> {
+    let record = BaseRecord::with_opaque_to(topic, Arc::clone(block))
+        .partition(partition)
+        .payload(batch.payload(index));
+    let Some(Details {
+        key,
+        headers,
+        timestamp,
+    }) = batch.details(index)
+    else {
+        return record;
+    };
+    let record = match key {
+        Some(key) => record.key(key),
+        None => record,
+    };
+    let record = match timestamp {
+        Some(timestamp) => record.timestamp(*timestamp),
+        None => record,
+    };
+    if headers.is_empty() {
+        return record;
+    }
+    let owned = headers.iter().fold(
+        OwnedHeaders::new_with_capacity(headers.len()),
+        |owned, (key, value)| {
+            owned.insert(Header {
+                key,
+                value: Some(value),
+            })
+        },
+    );
+    record.headers(owned)
+}

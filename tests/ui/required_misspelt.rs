@@ -1,0 +1,17 @@
+use pypz::prelude::*;
+
+#[derive(OperatorSpec, Default)]
+struct Writer {
+    #[parameter(requierd)]
+    record_count: u64,
+    #[parameter(required = true)]
+    limit: u64,
+}
+
+impl Operator for Writer {
+    async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
+        Ok(Progress::Done)
+    }
+}
+
+fn main() {}

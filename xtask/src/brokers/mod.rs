@@ -1,0 +1,229 @@
+//! `cargo xtask brokers`: real message brokers on the loopback interface.
+//!
+//! Each one lives in `target/brokers/<name>/`; `target/brokers/<name>.json` says where it runs.
+
+mod kafka;
+mod lifecycle;
+mod rabbitmq;
+mod site;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Map, Value, json};
+
+use crate::setup::Need;
+use lifecycle::Status;
+use site::Site;
+
+/// The brokers which are started when none is named.
+const DEFAULT: &[Kind] = &[Kind::Kafka];
+
+/// A broker which this task knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    Kafka,
+    Rabbitmq,
+}
+
+impl Kind {
+    fn broker(self) -> &'static dyn Broker {
+        match self {
+            Self::Kafka => &kafka::Kafka,
+            Self::Rabbitmq => &rabbitmq::RabbitMq,
+        }
+    }
+}
+
+/// What a kind of broker knows about itself; the [`lifecycle`] is the same for all.
+trait Broker {
+    /// Names the broker, its directory and its state file.
+    fn name(&self) -> &'static str;
+
+    /// Returns what must be installed on the machine.
+    fn needs(&self) -> &'static [Need];
+
+    /// Returns the port for clients if none is asked for.
+    fn default_port(&self) -> u16;
+
+    /// Returns how many ports it takes, which follow the one for clients.
+    fn ports(&self) -> u16;
+
+    /// Returns the location for clients.
+    fn location(&self, port: u16) -> String;
+
+    /// Writes the configuration, and what must be fetched or initialised once.
+    fn prepare(&self, site: &Site, port: u16) -> Result<()>;
+
+    /// Returns the command which runs it in the foreground, with `site.home` on its command line.
+    fn command(&self, site: &Site, port: u16) -> Result<Command>;
+
+    /// Tells whether it answers a client's request.
+    fn answers(&self, port: u16) -> bool;
+
+    /// Ends the helpers which it leaves behind.
+    fn clean_up(&self, _port: u16) {}
+}
+
+/// What to do with the brokers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Starts them unless they run, and prints their locations
+    Up {
+        #[command(flatten)]
+        selection: Selection,
+        /// The port for clients, instead of the usual one
+        #[arg(long, requires = "name", value_parser = clap::value_parser!(u16).range(1024..=65000))]
+        port: Option<u16>,
+    },
+    /// Stops them and removes their data
+    Down(Selection),
+    /// Prints whether they run; the exit code is not zero if one does not
+    Status(Selection),
+    /// Stops and starts them; their data stays
+    Restart {
+        #[command(flatten)]
+        selection: Selection,
+        /// Stops them with SIGKILL
+        #[arg(long)]
+        kill: bool,
+    },
+}
+
+/// Which brokers, and how to print.
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// The broker; without it Kafka, or all that exist when stopping
+    name: Option<Kind>,
+    /// Prints JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Selection {
+    fn or(&self, default: &'static [Kind]) -> Vec<&'static dyn Broker> {
+        let kinds = self.name.map_or(default.to_vec(), |kind| vec![kind]);
+        kinds.into_iter().map(Kind::broker).collect()
+    }
+}
+
+/// Carries out an action on the selected brokers and prints how they are then.
+pub(crate) fn run(action: &Action) -> Result<ExitCode> {
+    let (selection, brokers) = match action {
+        Action::Down(selection) => (selection, selection.or(Kind::value_variants())),
+        Action::Up { selection, .. } | Action::Restart { selection, .. } | Action::Status(selection) => {
+            (selection, selection.or(DEFAULT))
+        }
+    };
+    let mut found = Vec::new();
+    for broker in brokers {
+        let status = match action {
+            Action::Up { port, .. } => Some(lifecycle::up(broker, *port)?.0),
+            Action::Restart { kill, .. } => Some(lifecycle::restart(broker, *kill)?),
+            Action::Status(_) => lifecycle::status(broker)?,
+            Action::Down(_) => {
+                lifecycle::down(broker)?;
+                None
+            }
+        };
+        found.push((broker.name(), status));
+    }
+    print(&found, selection.json);
+    let ready = found
+        .iter()
+        .all(|(_, status)| status.as_ref().is_some_and(|status| status.ready));
+    Ok(if ready || matches!(action, Action::Down(_)) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn print(found: &[(&str, Option<Status>)], as_json: bool) {
+    if as_json {
+        let entry = |status: &Option<Status>| match status {
+            None => json!({"running": false}),
+            Some(Status { pid, location, ready }) => {
+                json!({"running": ready, "location": location, "pid": pid})
+            }
+        };
+        let object: Map<String, Value> = found
+            .iter()
+            .map(|(name, status)| ((*name).to_owned(), entry(status)))
+            .collect();
+        println!("{}", Value::Object(object));
+        return;
+    }
+    for (name, status) in found {
+        match status {
+            None => println!("{name} not running"),
+            Some(Status {
+                location,
+                ready: true,
+                ..
+            }) => println!("{name} {location}"),
+            Some(Status { location, .. }) => println!("{name} {location} does not answer"),
+        }
+    }
+}
+
+/// A broker in use by a task, which stops it in the end only if it had to start it.
+pub(crate) struct Borrowed {
+    broker: &'static dyn Broker,
+    address: String,
+    started: bool,
+}
+
+/// Returns a running broker; if the usual port is taken by somebody else it runs on another one.
+pub(crate) fn borrow(kind: Kind) -> Result<Borrowed> {
+    let broker = kind.broker();
+    let (status, started) = lifecycle::up_on_a_free_port(broker)?;
+    let address = status
+        .location
+        .rsplit(['/', '@'])
+        .find(|part| !part.is_empty())
+        .unwrap_or_default()
+        .to_owned();
+    Ok(Borrowed {
+        broker,
+        address,
+        started,
+    })
+}
+
+impl Borrowed {
+    /// Returns `HOST:PORT`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Stops the broker if it was started for this task.
+    pub(crate) fn give_back(self) -> Result<()> {
+        if self.started {
+            lifecycle::down(self.broker)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Connects to a port of this machine, with a limit on this and on each read.
+fn connect(port: u16) -> std::io::Result<TcpStream> {
+    const LIMIT: Duration = Duration::from_secs(2);
+    let stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), LIMIT)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    Ok(stream)
+}
+
+/// Writes a file, and the directory it is in.
+fn write(path: &Path, content: &str) -> Result<()> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("cannot create {}", directory.display()))?;
+    }
+    std::fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,77 @@
+//! Tasks of the workspace: `cargo xtask brokers|setup|test|msrv`.
+#![allow(clippy::print_stdout, reason = "what a task finds out is printed")]
+
+mod brokers;
+mod msrv;
+mod process;
+mod setup;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The command line of `cargo xtask`.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Tasks of the pypz workspace")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Runs real message brokers on the loopback interface, for development and for the tests
+    #[command(subcommand)]
+    Brokers(brokers::Action),
+    /// Installs what a Debian machine with Rust lacks to build and to test the workspace
+    Setup,
+    /// Runs all tests, against a broker which it starts and stops if none is given
+    ///
+    /// PYPZ_TEST_KAFKA=HOST:PORT names an existing broker to use instead.
+    Test {
+        /// Further arguments of `cargo test`
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Checks that no dependency asks for a newer Rust than the workspace promises
+    Msrv,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Brokers(action) => brokers::run(&action),
+        Task::Setup => setup::ensure(&[setup::BUILD, setup::KAFKA].concat()).map(|()| ExitCode::SUCCESS),
+        Task::Test { arguments } => test::run(&arguments),
+        Task::Msrv => msrv::run(),
+    }
+}
+
+/// Returns the root directory of the workspace.
+fn root() -> PathBuf {
+    let manifest =
+        std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    PathBuf::from(manifest)
+        .join("..")
+        .canonicalize()
+        .unwrap_or_else(|_| PathBuf::from("."))
+}
+
+/// Returns the cargo which runs this task.
+fn cargo() -> std::process::Command {
+    let mut command = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}

@@ -13,6 +13,7 @@ use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::ThreadedProducer;
+use rdkafka::types::RDKafkaErrorCode;
 
 use crate::acknowledge::Deliveries;
 use crate::config;
@@ -164,12 +165,43 @@ impl Clients {
         })
     }
 
+    /// How many partitions a topic has; `None` if it is not there or some have no leader yet. Blocks.
+    ///
+    /// The admin client asks, for it fetches nothing: a broker answers each connection in order, so that a question behind
+    /// a consumer's fetch waits until that fetch has found records or given up.
+    pub(crate) fn partitions(&self, topic: &str, timeout: Duration) -> Result<Option<usize>, KafkaError> {
+        let metadata = self.admin.inner().fetch_metadata(Some(topic), timeout)?;
+        let found = metadata
+            .topics()
+            .iter()
+            .find(|found| found.name() == topic && found.error().is_none());
+        let partitions = found.map(rdkafka::metadata::MetadataTopic::partitions);
+        Ok(partitions
+            .filter(|all| !all.is_empty() && all.iter().all(|one| one.leader() >= 0))
+            .map(<[_]>::len))
+    }
+
+    /// First offset and end of a partition. Blocks.
+    pub(crate) fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), KafkaError> {
+        insistently(REQUEST, || {
+            self.admin.inner().fetch_watermarks(topic, partition, REQUEST)
+        })
+    }
+
     /// Waits for the broker's first answer; logs the cause every 10 s.
     async fn answered(self: &Arc<Self>, patience: Duration) -> Result<(), ChannelError> {
         self.retried(patience, "an answer of the broker", |clients, left| {
-            clients.status.ping(left)
+            clients.ping(left)
         })
         .await
+    }
+
+    fn ping(&self, timeout: Duration) -> Result<(), KafkaError> {
+        // It may miss the answer that it waits for, so it looks often.
+        let answered = self.admin.inner().fetch_cluster_id(timeout.min(LOOK_AGAIN));
+        answered.map(drop).ok_or(KafkaError::MetadataFetch(
+            RDKafkaErrorCode::BrokerTransportFailure,
+        ))
     }
 
     /// Asks the broker again and again until it answers, at most for the patience. The question blocks its thread for at

@@ -76,6 +76,7 @@ pub(crate) struct Queue {
 
 /// The consumer of one channel, shared by the readers of the process.
 pub(crate) struct ChannelConsumer {
+    clients: Arc<Clients>,
     spec: Arc<ChannelSpec>,
     consumer: Arc<BaseConsumer<ReaderContext>>,
     queues: Mutex<BTreeMap<i32, Queue>>,
@@ -87,7 +88,7 @@ pub(crate) struct ChannelConsumer {
 
 impl ChannelConsumer {
     /// Splits the queues of all local partitions, then assigns them at their committed positions. Blocks.
-    pub(crate) fn open(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result<Self, ChannelError> {
+    pub(crate) fn open(clients: &Arc<Clients>, spec: &Arc<ChannelSpec>) -> Result<Self, ChannelError> {
         let failed = |doing: &str, error: KafkaError| transport(spec.name(), doing, &error);
         let (topic, patience) = (spec.name(), spec.timing.patience);
         let mut partitions: Vec<i32> = spec
@@ -128,7 +129,7 @@ impl ChannelConsumer {
         consumer
             .assign(&assignment)
             .map_err(|error| failed("assigning", error))?;
-        Self::start(spec, consumer, queues)
+        Self::start(clients, spec, consumer, queues)
     }
 
     /// A consumer with the channel's group and no partitions.
@@ -151,6 +152,7 @@ impl ChannelConsumer {
     }
 
     fn start(
+        clients: &Arc<Clients>,
         spec: &Arc<ChannelSpec>,
         consumer: Arc<BaseConsumer<ReaderContext>>,
         queues: BTreeMap<i32, Queue>,
@@ -165,6 +167,7 @@ impl ChannelConsumer {
                 reason: format!("no thread for the consumer: {error}"),
             })?;
         Ok(Self {
+            clients: Arc::clone(clients),
             spec: Arc::clone(spec),
             consumer,
             queues: Mutex::new(queues),
@@ -193,7 +196,7 @@ impl ChannelConsumer {
                     .filter_map(|reader| i32::try_from(held.spec.partition_of(*reader)).ok())
                     .collect();
                 partitions.dedup();
-                let found = insistently(REQUEST, || ends(&held.consumer, held.spec.name(), &partitions))?;
+                let found = ends(&held.clients, &held.consumer, held.spec.name(), &partitions)?;
                 Ok(partitions.into_iter().zip(found).collect())
             });
             found
@@ -217,6 +220,17 @@ impl ChannelConsumer {
         let start = Instant::now();
         while !thread.is_finished() && start.elapsed() < STOP {
             std::thread::park_timeout(Duration::from_millis(1));
+        }
+        close(&self.consumer);
+    }
+}
+
+/// Closes a consumer without the 100 ms that its drop would wait for each of its last events. Blocks.
+pub(crate) fn close<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
+    let start = Instant::now();
+    if consumer.close_queue().is_ok() {
+        while !consumer.closed() && start.elapsed() < STOP {
+            let _ = consumer.poll(Duration::from_millis(1));
         }
     }
 }

@@ -13,15 +13,18 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::Offset;
 use tokio::sync::mpsc;
 
-use crate::clients::{Listener, insistently};
+use crate::clients::{Listener, REQUEST};
 use crate::topics::status_topic;
 
 /// How many status events of a channel may wait.
 const EVENTS: usize = 1_024;
+
+/// How long one poll waits; a stop waits for it.
+const POLL: Duration = Duration::from_millis(20);
 
 /// The key that every status record has, and without which pypz-python passes it over.
 const KEY: &str = "state";
@@ -73,7 +76,7 @@ impl StatusHub {
             .spawn(move || {
                 let (consumer, listeners, stop) = polled;
                 while !stop.load(Ordering::Acquire) {
-                    match consumer.poll(Duration::from_millis(100)) {
+                    match consumer.poll(POLL) {
                         Some(Ok(message)) => dispatch(&mut lock(&listeners), &message),
                         // A broker that is away is silence; whoever waits for something has a deadline and the cause.
                         Some(Err(error)) => tracing::debug!("status: {error}"),
@@ -90,48 +93,21 @@ impl StatusHub {
         })
     }
 
-    /// Asks the broker anything, to see that it answers.
-    pub(crate) fn ping(&self, timeout: Duration) -> Result<(), KafkaError> {
-        self.consumer
-            .client()
-            .fetch_cluster_id(timeout)
-            .map(drop)
-            .ok_or(KafkaError::MetadataFetch(
-                rdkafka::types::RDKafkaErrorCode::BrokerTransportFailure,
-            ))
-    }
-
-    /// How many partitions a topic has; `None` if it is not there or some have no leader yet.
-    pub(crate) fn partitions(&self, topic: &str, timeout: Duration) -> Result<Option<usize>, KafkaError> {
-        let metadata = self.consumer.fetch_metadata(Some(topic), timeout)?;
-        let found = metadata
-            .topics()
-            .iter()
-            .find(|found| found.name() == topic && found.error().is_none());
-        Ok(found
-            .map(|found| found.partitions())
-            .filter(|all| !all.is_empty() && all.iter().all(|one| one.leader() >= 0))
-            .map(<[_]>::len))
-    }
-
-    /// First offset and end of a partition. Blocks.
-    pub(crate) fn watermarks(
-        &self,
-        topic: &str,
-        partition: i32,
-        timeout: Duration,
-    ) -> Result<(i64, i64), KafkaError> {
-        self.consumer.fetch_watermarks(topic, partition, timeout)
-    }
-
     /// Listens to both status topics of a channel, from their first record. The topics must exist. Blocks.
-    pub(crate) fn listen(&self, channel: &str, timeout: Duration) -> Result<KafkaStatusLog, KafkaError> {
+    pub(crate) fn listen(
+        &self,
+        channel: &str,
+        watermarks: impl Fn(&str) -> Result<(i64, i64), KafkaError>,
+    ) -> Result<KafkaStatusLog, KafkaError> {
         let (events, received) = mpsc::channel(EVENTS);
         let history = Arc::new(History(Mutex::new(Side::BOTH.len())));
         let mut assignment = TopicPartitionList::new();
         for side in Side::BOTH {
             let topic = status_topic(channel, side);
-            let (low, high) = insistently(timeout, || self.watermarks(&topic, 0, timeout))?;
+            let (low, high) = watermarks(&topic)?;
+            // Metadata first: without it each client finds the topic only at its next refresh, half a second later.
+            self.producer.client().fetch_metadata(Some(&topic), REQUEST)?;
+            self.consumer.fetch_metadata(Some(&topic), REQUEST)?;
             assignment.add_partition_offset(&topic, 0, Offset::Offset(low))?;
             let (events, history) = (events.clone(), Arc::clone(&history));
             let end = if high > low { high } else { 0 };
@@ -162,6 +138,7 @@ impl StatusHub {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             let _ = thread.join();
+            crate::consumer::close(&self.consumer);
         }
         lock(&self.listeners).clear();
     }

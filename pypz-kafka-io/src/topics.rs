@@ -102,7 +102,7 @@ pub(crate) async fn exists(
     ];
     for (topic, wanted) in wanted {
         let asked = topic.clone();
-        let look = move |clients: &Clients, left| match clients.status.partitions(&asked, left)? {
+        let look = move |clients: &Clients, left| match clients.partitions(&asked, left)? {
             Some(found) => Ok(found),
             None => Err(KafkaError::MetadataFetch(
                 RDKafkaErrorCode::UnknownTopicOrPartition,
@@ -136,24 +136,34 @@ pub(crate) async fn exists(
 fn records_in(clients: &Clients, topic: &str, partitions: usize) -> Result<i64, KafkaError> {
     let mut records = 0;
     for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
-        let (low, high) = clients.status.watermarks(topic, partition, REQUEST)?;
+        let (low, high) = clients.watermarks(topic, partition)?;
         records += high - low;
     }
     Ok(records)
 }
 
+/// Up to so many partitions are asked one by one, over a connection on which nothing else waits.
+const FEW_PARTITIONS: usize = 64;
+
 /// The end of each of the partitions, in their order. Blocks.
 pub(crate) fn ends(
+    clients: &Clients,
     consumer: &BaseConsumer<ReaderContext>,
     topic: &str,
     partitions: &[i32],
 ) -> Result<Vec<i64>, KafkaError> {
+    if partitions.len() <= FEW_PARTITIONS {
+        return partitions
+            .iter()
+            .map(|partition| clients.watermarks(topic, *partition).map(|(_, end)| end))
+            .collect();
+    }
     let mut asked = TopicPartitionList::with_capacity(partitions.len());
     for partition in partitions {
         // On the wire -1, by which `ListOffsets` asks for the end in place of a time (Kafka protocol, `ListOffsets`).
         asked.add_partition_offset(topic, *partition, Offset::End)?;
     }
-    let found = consumer.offsets_for_times(asked, REQUEST)?;
+    let found = insistently(REQUEST, || consumer.offsets_for_times(asked.clone(), REQUEST))?;
     partitions
         .iter()
         .map(|partition| {
@@ -163,9 +173,7 @@ pub(crate) fn ends(
             {
                 Some(Offset::Offset(end)) => Ok(end),
                 // An empty partition has no latest offset to tell: ask for this one alone.
-                _ => consumer
-                    .fetch_watermarks(topic, *partition, REQUEST)
-                    .map(|(_, high)| high),
+                _ => clients.watermarks(topic, *partition).map(|(_, end)| end),
             }
         })
         .collect()
@@ -220,14 +228,13 @@ impl Asking {
 
 /// Every partition with its end and how many records in it are unread. Blocks.
 fn unread(
+    clients: &Clients,
     consumer: &BaseConsumer<ReaderContext>,
     spec: &ChannelSpec,
 ) -> Result<Vec<(i32, i64, u64)>, KafkaError> {
     let partitions: Vec<i32> = (0..i32::try_from(spec.partitions()).unwrap_or(i32::MAX)).collect();
     let topic = spec.name();
-    // Metadata first: without it the questions below wait for librdkafka's own refresh.
-    insistently(REQUEST, || consumer.fetch_metadata(Some(topic), REQUEST))?;
-    let ends = insistently(REQUEST, || ends(consumer, topic, &partitions))?;
+    let ends = ends(clients, consumer, topic, &partitions)?;
     let committed = insistently(REQUEST, || committed(consumer, topic, &partitions))?;
     let row = |((partition, end), committed): ((i32, i64), Option<i64>)| {
         (
@@ -249,7 +256,7 @@ pub(crate) async fn skip_to_end(
     let skipped = blocking(move || {
         let asking = Asking::new(&held, &planned, open)?;
         let consumer = asking.consumer();
-        let rows = unread(consumer, &planned)?;
+        let rows = unread(&held, consumer, &planned)?;
         let mut offsets = TopicPartitionList::with_capacity(rows.len());
         for (partition, end, _) in &rows {
             offsets.add_partition_offset(planned.name(), *partition, Offset::Offset(*end))?;
@@ -271,10 +278,10 @@ pub(crate) async fn delete(
     let channel = spec.name();
     let (held, planned) = (Arc::clone(clients), Arc::clone(spec));
     let left = blocking(move || {
-        if held.status.partitions(planned.name(), REQUEST)?.is_none() {
+        if held.partitions(planned.name(), REQUEST)?.is_none() {
             return Ok(None);
         }
-        unread(Asking::new(&held, &planned, open)?.consumer(), &planned).map(Some)
+        unread(&held, Asking::new(&held, &planned, open)?.consumer(), &planned).map(Some)
     });
     let left = left
         .await

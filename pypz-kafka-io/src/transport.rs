@@ -12,7 +12,7 @@ use pypz_core::channel::{
 use tokio::sync::OnceCell;
 
 use crate::broadcast::Broadcast;
-use crate::clients::{Clients, REQUEST, blocking};
+use crate::clients::{Clients, blocking};
 use crate::consumer::ChannelConsumer;
 use crate::error::transport;
 use crate::reader::KafkaChannelReader;
@@ -135,7 +135,7 @@ impl Connection for KafkaConnectionHandle {
     async fn status(&self, channel: &Arc<ChannelSpec>) -> Result<Option<Box<dyn StatusLog>>, ChannelError> {
         topics::exists(&self.0.clients, channel, channel.timing.patience).await?;
         let (clients, name) = (Arc::clone(&self.0.clients), channel.name().to_owned());
-        let log = blocking(move || clients.status.listen(&name, REQUEST)).await;
+        let log = blocking(move || clients.status.listen(&name, |topic| clients.watermarks(topic, 0))).await;
         let log = log.map_err(|error| transport(channel.name(), "reading status", &error))?;
         Ok(Some(Box::new(log)))
     }

@@ -180,15 +180,15 @@ impl Machine {
     }
 
     /// The run that the answers are about: the one that local members are in, which they may be the first to know of.
+    /// The run that the log spoke of last may be another, and one that is closed.
     fn current_run(&self) -> Option<RunId> {
         let established = self
             .local
             .values()
             .filter(|local| matches!(local.stage, Stage::Established { .. }));
-        let joined = established
+        established
             .filter_map(|local| local.run)
-            .max_by_key(|run| run.number);
-        joined.or_else(|| self.announced.map(|announced| announced.run))
+            .max_by_key(|run| run.number)
     }
 
     /// The newest word on a member in a run.

@@ -162,6 +162,13 @@ impl Machine {
         }
     }
 
+    /// Has no report of this side published any more if all is said and heard.
+    pub(super) fn rest(&mut self, side: Side) {
+        if self.pause(side).is_none() {
+            self.due.remove(&side);
+        }
+    }
+
     /// The time until the next report of a side, if it has one: somebody lives there, or a last word has not come back.
     fn pause(&self, side: Side) -> Option<Duration> {
         let mut members = self

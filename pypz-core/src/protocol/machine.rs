@@ -135,9 +135,14 @@ impl Machine {
                 self.on_claim(member, report, word);
             } else if self.peers.hear(member, report, word, observed, self.history_read) {
                 if member == MemberId::PRINCIPAL {
+                    // Closed once is closed for good, whoever took the principal over at that moment.
+                    let was_closed = self
+                        .announced
+                        .is_some_and(|known| known.run == report.run && known.closed);
+                    let closed = was_closed || word.state == MemberState::Closed;
                     self.announced = Some(Announced {
                         run: report.run,
-                        closed: word.state == MemberState::Closed,
+                        closed,
                     });
                 }
                 self.on_word(member, report, word);

@@ -141,6 +141,12 @@ impl Plan {
         for _ in 0..rng.pick(&[0, 1, 1, 2, 3, 4]) {
             plan.add_fault(&mut rng);
         }
+        if broken.is_some() {
+            // Broken rules show when somebody dies.
+            let (at, back) = (rng.below(plan.horizon), Some(rng.between(1500, 5000)));
+            let slot = usize::try_from(rng.below(plan.slots.len() as u64)).unwrap_or_default();
+            plan.faults.push((at, Fault::Kill { slot, back }));
+        }
         if rng.one_in(12) {
             let slot = rng.below(plan.slots.len() as u64);
             let late = rng.pick(&[PATIENCE / 4, PATIENCE / 2, PATIENCE * 2]);

@@ -1,0 +1,168 @@
+//! Runs: opened, joined, resumed, closed, given up.
+
+use super::*;
+
+#[test]
+fn nothing_is_decided_before_the_history_is_read() {
+    let mut machine = Machine::new(layout(1, 1), process(1), TIMING, RunPolicy::Resume);
+    machine.on_local(PRINCIPAL, LocalEvent::Join);
+    machine.on_local(WRITER, LocalEvent::Join);
+    let (side, report) = word(process(2), run(4), PRINCIPAL, 3, MemberState::Left);
+    machine.on_report(side, &report);
+    machine.on_tick(Duration::from_secs(100));
+    assert_eq!(machine.take_reports(), vec![]);
+    assert_eq!(
+        machine.membership(PRINCIPAL),
+        Membership::Waiting("the status history")
+    );
+    machine.on_history_read();
+    let claims = machine.take_reports();
+    assert_eq!(claims.len(), 1, "one claim, for the first member of the process");
+    assert_eq!((claims[0].1.run, claims[0].1.members[0].epoch), (run(4), 4));
+}
+
+#[test]
+fn the_principal_opens_the_first_run_and_the_others_wait_for_it() {
+    let mut bench = Bench::new(1, 1);
+    let writer = bench.start(RunPolicy::Resume, &[WRITER]);
+    bench.pass(10.0);
+    assert_eq!(bench.log, vec![]);
+    assert_eq!(
+        bench.membership(writer, WRITER),
+        Membership::Waiting("the principal reader to open the run")
+    );
+    bench.started(&[PRINCIPAL]);
+    assert_eq!(bench.epoch(writer, WRITER), Some((1, 1)));
+}
+
+#[test]
+fn a_closed_run_is_not_joined_and_the_next_one_has_the_next_number() {
+    let mut bench = Bench::new(1, 1);
+    bench.say(word(process(1), run(5), WRITER, 1, MemberState::Started));
+    bench.say(word(process(1), run(5), PRINCIPAL, 2, MemberState::Closed));
+    let writer = bench.start(RunPolicy::Resume, &[WRITER]);
+    bench.pass(10.0);
+    let Membership::Waiting(cause) = bench.membership(writer, WRITER) else {
+        panic!("joined a closed run")
+    };
+    assert!(cause.contains("the last one is closed"), "{cause}");
+    let reader = bench.started(&[PRINCIPAL]);
+    assert_eq!(bench.epoch(reader, PRINCIPAL), Some((6, 1)));
+    assert_eq!(bench.epoch(writer, WRITER), Some((6, 1)));
+}
+
+#[test]
+fn a_run_that_was_not_closed_goes_on_with_the_next_epoch() {
+    let mut bench = Bench::new(1, 1);
+    bench.say(word(process(1), run(5), PRINCIPAL, 2, MemberState::Started));
+    let reader = bench.start(RunPolicy::Resume, &[PRINCIPAL]);
+    bench.pass(4.0);
+    let Membership::Established {
+        run: resumed, epoch, ..
+    } = bench.membership(reader, PRINCIPAL)
+    else {
+        panic!()
+    };
+    assert_eq!((resumed, epoch), (run(5), 3));
+}
+
+#[test]
+fn a_fresh_run_has_the_next_number_and_stops_who_is_in_the_one_given_up() {
+    let mut bench = Bench::new(1, 2);
+    bench.say(word(process(1), run(5), PRINCIPAL, 2, MemberState::Left));
+    let old = bench.started(&[WRITER]);
+    assert_eq!(bench.epoch(old, WRITER), Some((5, 1)));
+    let patient = bench.start(RunPolicy::Fresh, &[OTHER_WRITER]);
+    bench.pass(10.0);
+    assert_eq!(
+        bench.epoch(patient, OTHER_WRITER),
+        None,
+        "joined the run that is about to be given up"
+    );
+    let fresh = bench.start(RunPolicy::Fresh, &[PRINCIPAL]);
+    bench.flow();
+    bench.tell(fresh, PRINCIPAL, LocalEvent::Opened);
+    assert_eq!(bench.epoch(fresh, PRINCIPAL), Some((6, 1)));
+    assert_eq!(bench.epoch(patient, OTHER_WRITER), Some((6, 1)));
+    assert!(matches!(
+        bench.membership(old, WRITER),
+        Membership::Refused(Refusal::GivenUp { .. })
+    ));
+}
+
+#[test]
+fn a_fresh_start_does_not_disturb_a_pipeline_that_runs() {
+    let mut bench = Bench::new(1, 1);
+    let running = bench.started(&[PRINCIPAL, WRITER]);
+    let fresh = bench.start(RunPolicy::Fresh, &[PRINCIPAL, WRITER]);
+    bench.pass(10.0);
+    assert!(matches!(
+        bench.membership(fresh, PRINCIPAL),
+        Membership::Refused(Refusal::Held { .. })
+    ));
+    assert_eq!(bench.epoch(running, PRINCIPAL), Some((1, 1)));
+    assert_eq!(bench.epoch(running, WRITER), Some((1, 1)));
+}
+
+#[test]
+fn words_of_an_older_run_end_nothing() {
+    let mut bench = Bench::new(1, 1);
+    for number in 1..=500 {
+        bench.log.push(word(
+            process(number),
+            run(number),
+            WRITER,
+            9,
+            MemberState::Stopped,
+        ));
+        bench.log.push(word(
+            process(number),
+            run(number),
+            PRINCIPAL,
+            9,
+            MemberState::Closed,
+        ));
+    }
+    let reader = bench.start(RunPolicy::Resume, &[PRINCIPAL]);
+    assert_eq!(bench.machine(reader).upstream(), Upstream::Sending);
+    let (side, claim) = bench.machine(reader).take_reports().remove(0);
+    bench.machine(reader).on_report(side, &claim);
+    assert_eq!(bench.epoch(reader, PRINCIPAL), Some((501, 1)));
+    // The word that opens the run is not back yet: the log still ends with the run before, in which all had stopped.
+    assert_eq!(bench.machine(reader).upstream(), Upstream::Sending);
+    bench.tell(reader, PRINCIPAL, LocalEvent::Opened);
+    assert_eq!(bench.machine(reader).upstream(), Upstream::Sending);
+}
+
+#[test]
+fn a_run_that_was_closed_stays_closed_whoever_took_it_over_at_that_moment() {
+    let mut bench = Bench::new(1, 1);
+    bench.say(word(process(1), run(5), PRINCIPAL, 1, MemberState::Closed));
+    bench.say(word(process(2), run(5), PRINCIPAL, 2, MemberState::Opened));
+    let reader = bench.start(RunPolicy::Resume, &[PRINCIPAL]);
+    bench.pass(5.0);
+    assert_eq!(bench.epoch(reader, PRINCIPAL), Some((6, 1)));
+}
+
+#[test]
+fn who_is_still_at_work_when_the_run_is_closed_is_stopped() {
+    let mut bench = Bench::new(1, 1);
+    let reader = bench.started(&[PRINCIPAL]);
+    let writer = bench.started(&[WRITER]);
+    bench.tell(writer, WRITER, LocalEvent::Stopped(vec![]));
+    bench.tell(writer, WRITER, LocalEvent::Closed);
+    let again = bench.started(&[WRITER]);
+    assert_eq!(bench.epoch(again, WRITER), Some((1, 2)));
+    bench.tell(reader, PRINCIPAL, LocalEvent::Closed);
+    let Membership::Refused(refusal) = bench.membership(again, WRITER) else {
+        panic!("works for a closed run")
+    };
+    assert!(
+        refusal.to_string().contains("is complete and was closed"),
+        "{refusal}"
+    );
+    assert!(
+        matches!(bench.epoch(writer, WRITER), Some((1, 1))),
+        "who is done is not stopped"
+    );
+}

@@ -94,7 +94,7 @@ impl State {
         Ok(chunk)
     }
 
-    fn fetch(&mut self) -> Result<Chunk, KafkaError> {
+    fn fetch(&self) -> Result<Chunk, KafkaError> {
         let mut chunk = Chunk::default();
         while chunk.offsets.len() < CHUNK_RECORDS {
             let message = match self.queue.queue.poll(Duration::ZERO) {

@@ -165,6 +165,21 @@ impl Clients {
         })
     }
 
+    /// Closes the clients side by side. Blocks.
+    pub(crate) fn close(self) {
+        let Self {
+            admin,
+            producer,
+            status,
+            ..
+        } = self;
+        std::thread::scope(|scope| {
+            scope.spawn(move || drop(admin));
+            scope.spawn(move || drop(producer));
+            scope.spawn(move || status.close());
+        });
+    }
+
     /// How many partitions a topic has; `None` if it is not there or some have no leader yet. Blocks.
     ///
     /// The admin client asks, for it fetches nothing: a broker answers each connection in order, so that a question behind

@@ -76,7 +76,6 @@ pub(crate) struct Queue {
 
 /// The consumer of one channel, shared by the readers of the process.
 pub(crate) struct ChannelConsumer {
-    clients: Arc<Clients>,
     spec: Arc<ChannelSpec>,
     consumer: Arc<BaseConsumer<ReaderContext>>,
     queues: Mutex<BTreeMap<i32, Queue>>,
@@ -88,7 +87,7 @@ pub(crate) struct ChannelConsumer {
 
 impl ChannelConsumer {
     /// Splits the queues of all local partitions, then assigns them at their committed positions. Blocks.
-    pub(crate) fn open(clients: &Arc<Clients>, spec: &Arc<ChannelSpec>) -> Result<Self, ChannelError> {
+    pub(crate) fn open(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result<Self, ChannelError> {
         let failed = |doing: &str, error: KafkaError| transport(spec.name(), doing, &error);
         let (topic, patience) = (spec.name(), spec.timing.patience);
         let mut partitions: Vec<i32> = spec
@@ -129,7 +128,7 @@ impl ChannelConsumer {
         consumer
             .assign(&assignment)
             .map_err(|error| failed("assigning", error))?;
-        Self::start(clients, spec, consumer, queues)
+        Self::start(spec, consumer, queues)
     }
 
     /// A consumer with the channel's group and no partitions.
@@ -152,7 +151,6 @@ impl ChannelConsumer {
     }
 
     fn start(
-        clients: &Arc<Clients>,
         spec: &Arc<ChannelSpec>,
         consumer: Arc<BaseConsumer<ReaderContext>>,
         queues: BTreeMap<i32, Queue>,
@@ -167,7 +165,6 @@ impl ChannelConsumer {
                 reason: format!("no thread for the consumer: {error}"),
             })?;
         Ok(Self {
-            clients: Arc::clone(clients),
             spec: Arc::clone(spec),
             consumer,
             queues: Mutex::new(queues),
@@ -187,16 +184,20 @@ impl ChannelConsumer {
     }
 
     /// The ends of all local partitions, asked once, when nothing is written any more.
-    pub(crate) async fn end(self: &Arc<Self>, partition: i32) -> Result<u64, ChannelError> {
+    pub(crate) async fn end(
+        self: &Arc<Self>,
+        clients: Arc<Clients>,
+        partition: i32,
+    ) -> Result<u64, ChannelError> {
         let ask = || async {
-            let held = Arc::clone(self);
+            let (held, clients) = (Arc::clone(self), Arc::clone(&clients));
             let found = blocking(move || {
                 let readers = held.spec.local_readers.iter();
                 let mut partitions: Vec<i32> = readers
                     .filter_map(|reader| i32::try_from(held.spec.partition_of(*reader)).ok())
                     .collect();
                 partitions.dedup();
-                let found = ends(&held.clients, &held.consumer, held.spec.name(), &partitions)?;
+                let found = ends(&clients, held.spec.name(), &partitions)?;
                 Ok(partitions.into_iter().zip(found).collect())
             });
             found
@@ -210,8 +211,8 @@ impl ChannelConsumer {
             .unwrap_or(0))
     }
 
-    /// Stops the thread; the consumer closes when its last queue is dropped.
-    pub(crate) fn stop(&self) {
+    /// Stops the thread; the consumer closes with the last who holds it. Blocks.
+    pub(crate) fn stop(self: Arc<Self>) {
         self.stop.store(true, Ordering::Release);
         self.wake.unpark();
         let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else {
@@ -220,17 +221,6 @@ impl ChannelConsumer {
         let start = Instant::now();
         while !thread.is_finished() && start.elapsed() < STOP {
             std::thread::park_timeout(Duration::from_millis(1));
-        }
-        close(&self.consumer);
-    }
-}
-
-/// Closes a consumer without the 100 ms that its drop would wait for each of its last events. Blocks.
-pub(crate) fn close<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
-    let start = Instant::now();
-    if consumer.close_queue().is_ok() {
-        while !consumer.closed() && start.elapsed() < STOP {
-            let _ = consumer.poll(Duration::from_millis(1));
         }
     }
 }

@@ -115,12 +115,12 @@ pub(crate) fn details_of(message: &BorrowedMessage<'_>) -> Details {
 #[async_trait]
 impl ChannelReader for KafkaChannelReader {
     async fn create_resources(&mut self) -> Result<(), ChannelError> {
-        topics::create(&self.connection.clients, &self.spec).await
+        topics::create(&self.connection.clients()?, &self.spec).await
     }
 
     async fn delete_resources(&mut self) -> Result<(), ChannelError> {
         topics::delete(
-            &self.connection.clients,
+            &self.connection.clients()?,
             &self.spec,
             self.connection.open_consumer(&self.spec),
         )
@@ -129,7 +129,7 @@ impl ChannelReader for KafkaChannelReader {
 
     async fn skip_to_end(&mut self) -> Result<u64, ChannelError> {
         topics::skip_to_end(
-            &self.connection.clients,
+            &self.connection.clients()?,
             &self.spec,
             self.connection.open_consumer(&self.spec),
         )
@@ -206,7 +206,7 @@ impl ChannelReader for KafkaChannelReader {
 
     async fn end(&mut self) -> Result<u64, ChannelError> {
         let consumer = self.connection.consumer(&self.spec).await?;
-        consumer.end(self.partition()).await
+        consumer.end(self.connection.clients()?, self.partition()).await
     }
 
     fn committer(&self) -> Arc<dyn Committer> {

@@ -132,13 +132,23 @@ impl StatusHub {
         })
     }
 
+    /// Closes both clients side by side. Blocks.
+    pub(crate) fn close(self) {
+        let Self {
+            consumer, producer, ..
+        } = self;
+        std::thread::scope(|scope| {
+            scope.spawn(move || drop(consumer));
+            scope.spawn(move || drop(producer));
+        });
+    }
+
     /// Stops the thread that polls.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             let _ = thread.join();
-            crate::consumer::close(&self.consumer);
         }
         lock(&self.listeners).clear();
     }

@@ -142,41 +142,32 @@ fn records_in(clients: &Clients, topic: &str, partitions: usize) -> Result<i64, 
     Ok(records)
 }
 
-/// Up to so many partitions are asked one by one, over a connection on which nothing else waits.
-const FEW_PARTITIONS: usize = 64;
+/// How many questions about partitions are on their way at once.
+const ASKED_AT_ONCE: usize = 8;
 
 /// The end of each of the partitions, in their order. Blocks.
-pub(crate) fn ends(
-    clients: &Clients,
-    consumer: &BaseConsumer<ReaderContext>,
-    topic: &str,
-    partitions: &[i32],
-) -> Result<Vec<i64>, KafkaError> {
-    if partitions.len() <= FEW_PARTITIONS {
-        return partitions
+pub(crate) fn ends(clients: &Clients, topic: &str, partitions: &[i32]) -> Result<Vec<i64>, KafkaError> {
+    let share = partitions.len().div_ceil(ASKED_AT_ONCE).max(1);
+    let ask = |share: &[i32]| -> Result<Vec<i64>, KafkaError> {
+        share
             .iter()
             .map(|partition| clients.watermarks(topic, *partition).map(|(_, end)| end))
+            .collect()
+    };
+    let shares: Vec<Result<Vec<i64>, KafkaError>> = std::thread::scope(|scope| {
+        let asked: Vec<_> = partitions
+            .chunks(share)
+            .map(|share| scope.spawn(move || ask(share)))
             .collect();
-    }
-    let mut asked = TopicPartitionList::with_capacity(partitions.len());
-    for partition in partitions {
-        // On the wire -1, by which `ListOffsets` asks for the end in place of a time (Kafka protocol, `ListOffsets`).
-        asked.add_partition_offset(topic, *partition, Offset::End)?;
-    }
-    let found = insistently(REQUEST, || consumer.offsets_for_times(asked.clone(), REQUEST))?;
-    partitions
-        .iter()
-        .map(|partition| {
-            match found
-                .find_partition(topic, *partition)
-                .map(|found| found.offset())
-            {
-                Some(Offset::Offset(end)) => Ok(end),
-                // An empty partition has no latest offset to tell: ask for this one alone.
-                _ => clients.watermarks(topic, *partition).map(|(_, end)| end),
-            }
-        })
-        .collect()
+        asked
+            .into_iter()
+            .map(|asked| asked.join().unwrap_or(Err(KafkaError::Canceled)))
+            .collect()
+    });
+    shares
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()
+        .map(|shares| shares.concat())
 }
 
 /// The committed position of each of the partitions, `None` where there is none. Blocks.
@@ -234,7 +225,7 @@ fn unread(
 ) -> Result<Vec<(i32, i64, u64)>, KafkaError> {
     let partitions: Vec<i32> = (0..i32::try_from(spec.partitions()).unwrap_or(i32::MAX)).collect();
     let topic = spec.name();
-    let ends = ends(clients, consumer, topic, &partitions)?;
+    let ends = ends(clients, topic, &partitions)?;
     let committed = insistently(REQUEST, || committed(consumer, topic, &partitions))?;
     let row = |((partition, end), committed): ((i32, i64), Option<i64>)| {
         (

@@ -44,7 +44,7 @@ impl Transport for KafkaTransport {
     ) -> Result<Arc<dyn Connection>, ChannelError> {
         let clients = Clients::connect(channels, patience).await?;
         Ok(Arc::new(KafkaConnectionHandle(Arc::new(KafkaConnection {
-            clients,
+            clients: Mutex::new(Some(clients)),
             consumers: Mutex::default(),
             broadcasts: Mutex::default(),
         }))))
@@ -55,12 +55,24 @@ type Consumers = HashMap<String, Arc<OnceCell<Arc<ChannelConsumer>>>>;
 
 /// The clients of one location and the consumers of its channels.
 pub(crate) struct KafkaConnection {
-    pub(crate) clients: Arc<Clients>,
+    clients: Mutex<Option<Arc<Clients>>>,
     consumers: Mutex<Consumers>,
     broadcasts: Mutex<HashMap<String, (Arc<Broadcast>, u64)>>,
 }
 
 impl KafkaConnection {
+    /// The clients, until the connection is closed.
+    pub(crate) fn clients(&self) -> Result<Arc<Clients>, ChannelError> {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients
+            .as_ref()
+            .map(Arc::clone)
+            .ok_or_else(|| ChannelError::Transport {
+                channel: "kafka".to_owned(),
+                reason: "the connection is closed".to_owned(),
+            })
+    }
+
     /// The consumer of a channel; the first reader who asks opens it for all.
     pub(crate) async fn consumer(
         &self,
@@ -71,7 +83,7 @@ impl KafkaConnection {
             Arc::clone(consumers.entry(spec.name().to_owned()).or_default())
         };
         let open = || async {
-            let (clients, spec) = (Arc::clone(&self.clients), Arc::clone(spec));
+            let (clients, spec) = (self.clients()?, Arc::clone(spec));
             blocking(move || ChannelConsumer::open(&clients, &spec))
                 .await
                 .map(Arc::new)
@@ -127,14 +139,14 @@ impl Connection for KafkaConnectionHandle {
         _index: u32,
     ) -> Result<Box<dyn ChannelWriter>, ChannelError> {
         Ok(Box::new(KafkaChannelWriter::new(
-            Arc::clone(&self.0.clients),
+            self.0.clients()?,
             Arc::clone(channel),
         )))
     }
 
     async fn status(&self, channel: &Arc<ChannelSpec>) -> Result<Option<Box<dyn StatusLog>>, ChannelError> {
-        topics::exists(&self.0.clients, channel, channel.timing.patience).await?;
-        let (clients, name) = (Arc::clone(&self.0.clients), channel.name().to_owned());
+        topics::exists(&self.0.clients()?, channel, channel.timing.patience).await?;
+        let (clients, name) = (self.0.clients()?, channel.name().to_owned());
         let log = blocking(move || clients.status.listen(&name, |topic| clients.watermarks(topic, 0))).await;
         let log = log.map_err(|error| transport(channel.name(), "reading status", &error))?;
         Ok(Some(Box::new(log)))
@@ -153,18 +165,23 @@ impl Connection for KafkaConnectionHandle {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
-        let clients = Arc::clone(&self.0.clients);
+        let clients = self
+            .0
+            .clients
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         blocking(move || {
             // Each takes librdkafka about 100 ms; side by side that is all it takes.
             std::thread::scope(|scope| {
-                scope.spawn(|| clients.status.stop());
-                for consumer in &consumers {
-                    scope.spawn(|| consumer.stop());
-                }
-            });
-            std::thread::scope(|scope| {
                 for consumer in consumers {
-                    scope.spawn(move || drop(consumer));
+                    scope.spawn(move || consumer.stop());
+                }
+                if let Some(clients) = clients {
+                    clients.status.stop();
+                    if let Some(clients) = Arc::into_inner(clients) {
+                        clients.close();
+                    }
                 }
             });
         })

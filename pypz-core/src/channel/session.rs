@@ -56,6 +56,8 @@ pub struct Joined {
     pub epoch: u32,
     /// The position that the status log holds for it (broadcast readers).
     pub position: Option<u64>,
+    /// Whether an earlier incarnation has done all that is expected of the member in this run.
+    pub finished: bool,
 }
 
 /// The protocol of one channel, shared by all its members in this process.
@@ -240,10 +242,11 @@ impl ChannelSession {
     pub async fn join(&self, member: MemberId) -> Result<Joined, ChannelError> {
         self.tell(member, LocalEvent::Join);
         self.wait_for(member, |view| match view.memberships.get(&member) {
-            Some(Membership::Established { run, epoch, position }) => Verdict::Ready(Joined {
+            Some(Membership::Established { run, epoch, position, finished }) => Verdict::Ready(Joined {
                 run: *run,
                 epoch: *epoch,
                 position: *position,
+                finished: *finished,
             }),
             Some(Membership::Waiting(cause)) => Verdict::Waiting((*cause).to_owned()),
             Some(Membership::Refused(_)) | None => Verdict::Waiting("its turn".to_owned()),

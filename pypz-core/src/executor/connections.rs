@@ -8,15 +8,18 @@ use tokio::sync::OnceCell;
 use crate::channel::{ChannelSession, ChannelSpec, Connection, ControlThread, Location, transport_for};
 use crate::error::ChannelError;
 
+/// The channels at a location, and the connection once it is open.
+type AtLocation = (Vec<Arc<ChannelSpec>>, OnceCell<Arc<dyn Connection>>);
+
 pub(super) struct Connections {
-    by_location: HashMap<Location, (Vec<Arc<ChannelSpec>>, OnceCell<Arc<dyn Connection>>)>,
+    by_location: HashMap<Location, AtLocation>,
     sessions: HashMap<String, OnceCell<ChannelSession>>,
     control: ControlThread,
 }
 
 impl Connections {
     pub(super) fn new(channels: &[Arc<ChannelSpec>]) -> std::io::Result<Self> {
-        let mut by_location: HashMap<Location, (Vec<Arc<ChannelSpec>>, OnceCell<_>)> = HashMap::new();
+        let mut by_location: HashMap<Location, AtLocation> = HashMap::new();
         for channel in channels {
             by_location
                 .entry(channel.location.clone())

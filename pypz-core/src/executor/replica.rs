@@ -42,6 +42,8 @@ pub(super) struct Replica {
     extended: Vec<&'static str>,
     failure: Option<Arc<str>>,
     interrupted: bool,
+    /// An earlier incarnation has done all of the run's work: nothing is left but to say so.
+    was_finished: bool,
 }
 
 impl Replica {
@@ -55,6 +57,7 @@ impl Replica {
             extended: Vec::new(),
             failure: None,
             interrupted: false,
+            was_finished: false,
             planned,
             shared,
         }
@@ -223,6 +226,14 @@ impl Replica {
             () = shutdown.reached(Phase::Draining) => return Ok(Outcome::Interrupted),
             opened = self.open_ports() => opened?,
         }
+        if self.ports_were_finished() {
+            tracing::info!(
+                operator = self.full_name(),
+                "its work in this run was done before: nothing is repeated"
+            );
+            self.was_finished = true;
+            return Ok(Outcome::Done);
+        }
         for name in start_order(&self.planned.plugins) {
             if let Some(extended) = plugin(&mut self.operator, name).and_then(Plugin::as_extended) {
                 extended
@@ -234,6 +245,17 @@ impl Replica {
         }
         self.operator.on_init(&self.cx).await?;
         Ok(Outcome::Done)
+    }
+
+    /// Outputs finish after the inputs they are made from are committed, so where there are outputs, they decide.
+    fn ports_were_finished(&mut self) -> bool {
+        let outputs = self.operator.output_ports();
+        if !outputs.is_empty() {
+            return outputs.iter().all(|(_, port)| port.was_finished());
+        }
+        drop(outputs);
+        let inputs = self.operator.input_ports();
+        !inputs.is_empty() && inputs.iter().all(|(_, port)| port.was_finished())
     }
 
     async fn open_ports(&mut self) -> Result<(), ChannelError> {
@@ -261,6 +283,9 @@ impl Replica {
 
     /// Calls `on_running` until the operator is done, committing beside it.
     async fn running(&mut self) -> Result<Outcome> {
+        if self.was_finished {
+            return Ok(Outcome::Done);
+        }
         let manual = self.operator.commit() == Commit::Manual;
         loop {
             let Some(progress) = self.call_running().await? else {
@@ -338,6 +363,7 @@ impl Replica {
     async fn shut_down(&mut self) -> Result<Outcome> {
         let closing = self.closing();
         match closing {
+            Closing::Finished if self.was_finished => {}
             Closing::Finished => self.operator.on_shutdown(&self.cx).await?,
             Closing::Left => self.operator.on_interrupt(&self.cx).await?,
             Closing::Failed(_) => {}

@@ -12,7 +12,7 @@ pub(super) fn start_order(plugins: &[PlannedPlugin]) -> Vec<&'static str> {
     while !left.is_empty() {
         let is_ready = |plugin: &PlannedPlugin| {
             let waits_for = |name: &&str| left.iter().any(|at| plugins[*at].name == *name);
-            !plugin.depends_on.iter().any(|name| waits_for(&name))
+            !plugin.depends_on.iter().any(waits_for)
         };
         let next = left
             .iter()

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::graph::Graph;
+use super::graph::{Graph, OperatorNode};
 use crate::channel::partitioning::Partitioning;
 use crate::parameter::Requirement;
 use crate::port::Direction;
@@ -27,52 +27,7 @@ fn short_type(name: &str) -> String {
 pub(super) fn text(graph: &Graph) -> String {
     let mut text = format!("pipeline {}\n", graph.name.escape_debug());
     for node in &graph.operators {
-        let replicas = match node.replicas {
-            1 => String::new(),
-            many => format!(" x {many}"),
-        };
-        let _ = writeln!(
-            text,
-            "  operator {}{replicas}: {}",
-            node.name.escape_debug(),
-            short_type(node.description.type_name)
-        );
-        for port in &node.description.ports {
-            let direction = match port.direction {
-                Direction::Input => "input",
-                Direction::Output => "output",
-            };
-            let pinned = port
-                .schemes
-                .map(|schemes| format!(", pinned to {}://", schemes.join("://, ")))
-                .unwrap_or_default();
-            let _ = writeln!(
-                text,
-                "    {direction} {}: {} as {}{pinned}",
-                port.name,
-                short_type(port.record),
-                short_type(port.codec)
-            );
-        }
-        for spec in &node.description.parameters {
-            let requirement = match &spec.requirement {
-                Requirement::Required => "required".to_owned(),
-                Requirement::Optional { default } => format!("default {default}"),
-            };
-            let doc = if spec.doc.is_empty() {
-                String::new()
-            } else {
-                format!(". {}", spec.doc)
-            };
-            let _ = writeln!(
-                text,
-                "    parameter {}: {}, {requirement}{doc}",
-                spec.name, spec.type_name
-            );
-        }
-        for plugin in &node.description.plugins {
-            let _ = writeln!(text, "    plugin {}", plugin.name);
-        }
+        operator_text(&mut text, node);
     }
     for connection in &graph.connections {
         let ends = if connection.ends_cycle {
@@ -80,15 +35,58 @@ pub(super) fn text(graph: &Graph) -> String {
         } else {
             ""
         };
+        let (from, to) = (graph.port_path(connection.from), graph.port_path(connection.to));
         let _ = writeln!(
             text,
-            "  {} -> {} ({}{ends})",
-            graph.port_path(connection.from),
-            graph.port_path(connection.to),
-            partitioning_name(connection.partitioning),
+            "  {from} -> {to} ({}{ends})",
+            partitioning_name(connection.partitioning)
         );
     }
     text
+}
+
+fn operator_text(text: &mut String, node: &OperatorNode) {
+    let replicas = match node.replicas {
+        1 => String::new(),
+        many => format!(" x {many}"),
+    };
+    let (name, type_name) = (node.name.escape_debug(), short_type(node.description.type_name));
+    let _ = writeln!(text, "  operator {name}{replicas}: {type_name}");
+    for port in &node.description.ports {
+        let direction = match port.direction {
+            Direction::Input => "input",
+            Direction::Output => "output",
+        };
+        let pinned = port
+            .schemes
+            .map(|schemes| format!(", pinned to {}://", schemes.join("://, ")));
+        let (record, codec) = (short_type(port.record), short_type(port.codec));
+        let _ = writeln!(
+            text,
+            "    {direction} {}: {record} as {codec}{}",
+            port.name,
+            pinned.unwrap_or_default()
+        );
+    }
+    for spec in &node.description.parameters {
+        let requirement = match &spec.requirement {
+            Requirement::Required => "required".to_owned(),
+            Requirement::Optional { default } => format!("default {default}"),
+        };
+        let doc = if spec.doc.is_empty() {
+            String::new()
+        } else {
+            format!(". {}", spec.doc)
+        };
+        let _ = writeln!(
+            text,
+            "    parameter {}: {}, {requirement}{doc}",
+            spec.name, spec.type_name
+        );
+    }
+    for plugin in &node.description.plugins {
+        let _ = writeln!(text, "    plugin {}", plugin.name);
+    }
 }
 
 pub(super) fn mermaid(graph: &Graph) -> String {

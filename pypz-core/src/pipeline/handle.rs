@@ -116,6 +116,11 @@ pub struct Connection {
     pub(super) index: usize,
 }
 
+#[allow(
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    reason = "the connection is made already, these only say how"
+)]
 impl Connection {
     /// All records of a key go to one replica, in order. Every record needs a key then.
     pub fn by_key(self) -> Self {

@@ -303,10 +303,7 @@ impl Planner<'_> {
         }
     }
 
-    fn replicas(
-        &mut self,
-        channels: &BTreeMap<(usize, &'static str), Arc<ChannelSpec>>,
-    ) -> Vec<PlannedReplica> {
+    fn replicas(&self, channels: &BTreeMap<(usize, &'static str), Arc<ChannelSpec>>) -> Vec<PlannedReplica> {
         let mut planned = Vec::new();
         for (operator, node) in self.graph.operators.iter().enumerate() {
             let Ok(name) = InstanceName::parse(&node.name) else {

@@ -54,6 +54,7 @@ struct Open<T, C> {
     end: Option<u64>,
     failure: Option<ChannelError>,
     ended: bool,
+    was_finished: bool,
 }
 
 impl<T, C, P> Default for InputPort<T, C, P> {
@@ -273,12 +274,17 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C
             end: None,
             failure: None,
             ended: false,
+            was_finished: joined.finished,
         }));
         Ok(())
     }
 
     fn is_ended(&self) -> bool {
         Self::is_ended(self)
+    }
+
+    fn was_finished(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.was_finished)
     }
 
     fn ends_cycle(&self) -> bool {

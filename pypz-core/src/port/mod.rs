@@ -39,6 +39,9 @@ pub trait ChannelInputPort: Send {
     /// Whether everything that will ever come has been retrieved.
     fn is_ended(&self) -> bool;
 
+    /// Whether an earlier incarnation of the replica has read all that this run holds for it.
+    fn was_finished(&self) -> bool;
+
     /// Whether the operator is done without this port's end, because the user ends a cycle here.
     fn ends_cycle(&self) -> bool;
 
@@ -70,6 +73,9 @@ pub trait ChannelOutputPort: Send {
     ///
     /// [`ChannelError`]; the port stays closed.
     async fn open(&mut self, links: Vec<OutputLink>) -> Result<(), ChannelError>;
+
+    /// Whether an earlier incarnation of the replica has written all that this run expects of it.
+    fn was_finished(&self) -> bool;
 
     /// How far the records of each destination are.
     fn progress(&self) -> Vec<Arc<dyn WriteProgress>>;

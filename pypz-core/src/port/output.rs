@@ -54,15 +54,21 @@ struct Open<T, C> {
 }
 
 struct Destination {
+    gate: Gate,
+    writer: Box<dyn ChannelWriter>,
+    partitioner: Partitioner,
+    volatile: bool,
+    was_finished: bool,
+    runs: Vec<Run>,
+}
+
+/// Whether one writer may send.
+struct Gate {
     name: String,
     member: MemberId,
     session: ChannelSession,
-    writer: Box<dyn ChannelWriter>,
-    partitioner: Partitioner,
     source: bool,
-    volatile: bool,
     shutdown: Shutdown,
-    runs: Vec<Run>,
 }
 
 impl<T, C, P> Default for OutputPort<T, C, P> {
@@ -78,7 +84,7 @@ impl<T, C, P> std::fmt::Debug for OutputPort<T, C, P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let first = self.open.as_ref().and_then(|open| open.destinations.first());
         f.debug_tuple("OutputPort")
-            .field(&first.map_or("not open", |first| first.name.as_str()))
+            .field(&first.map_or("not open", |first| first.gate.name.as_str()))
             .finish()
     }
 }
@@ -124,7 +130,8 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> OutputPort<T, C, P> {
     /// answer for twice the patience.
     pub async fn flush(&mut self) -> Result<(), ChannelError> {
         for destination in self.open.iter_mut().flat_map(|open| &mut open.destinations) {
-            destination.flush().await?;
+            let progress = destination.writer.progress();
+            destination.gate.flush(progress.as_ref()).await?;
         }
         Ok(())
     }
@@ -136,7 +143,8 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
             return Ok(());
         }
         for destination in &mut self.destinations {
-            destination.may_send().await?;
+            let gate = &destination.gate;
+            gate.may_send().await?;
             destination.check_keys(&batch)?;
         }
         if let [only] = &mut self.destinations[..]
@@ -168,12 +176,12 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
         let name = || {
             self.destinations
                 .first()
-                .map_or_else(String::new, |first| first.name.clone())
+                .map_or_else(String::new, |first| first.gate.name.clone())
         };
         let limits = self
             .destinations
             .iter()
-            .map(|destination| destination.session.spec().max_record_bytes);
+            .map(|destination| destination.gate.session.spec().max_record_bytes);
         let limit = limits.min().unwrap_or(usize::MAX);
         let mut details = batch.details.into_iter().flatten();
         for (index, value) in batch.values.iter().enumerate() {
@@ -201,30 +209,6 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
 }
 
 impl Destination {
-    /// Waits while heartbeats do not come through; refuses when the writer must not send.
-    async fn may_send(&mut self) -> Result<(), ChannelError> {
-        let refused = match self.shutdown.phase() {
-            Phase::Running => false,
-            Phase::Draining => self.source,
-            Phase::Stopping => true,
-        };
-        if refused {
-            return Err(ChannelError::Draining {
-                port: self.name.clone(),
-            });
-        }
-        while self.session.is_alarmed() {
-            match self.session.check(self.member)? {
-                Pace::Normal => break,
-                Pace::Suspended => {
-                    let mut view = self.session.watch();
-                    let _ = tokio::time::timeout(PAUSE, view.changed()).await;
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn check_keys<T>(&self, batch: &ValueBatch<T>) -> Result<(), ChannelError> {
         if !self.partitioner.needs_keys() {
             return Ok(());
@@ -234,9 +218,9 @@ impl Destination {
             Some(details) => details.iter().position(|details| details.key.is_none()),
         };
         unkeyed.map_or(Ok(()), |index| {
-            let channel = self.session.spec().name().to_owned();
+            let channel = self.gate.session.spec().name().to_owned();
             Err(ChannelError::Unkeyed {
-                port: self.name.clone(),
+                port: self.gate.name.clone(),
                 index,
                 channel,
             })
@@ -306,14 +290,39 @@ impl Destination {
     async fn wait_for_room(&mut self) -> Result<(), ChannelError> {
         tokio::select! {
             () = self.writer.writable() => {}
-            () = self.shutdown.changed() => {}
+            () = self.gate.shutdown.changed() => {}
         }
-        self.may_send().await
+        self.gate.may_send().await
+    }
+}
+
+impl Gate {
+    /// Waits while heartbeats do not come through; refuses when the writer must not send.
+    async fn may_send(&self) -> Result<(), ChannelError> {
+        let refused = match self.shutdown.phase() {
+            Phase::Running => false,
+            Phase::Draining => self.source,
+            Phase::Stopping => true,
+        };
+        if refused {
+            return Err(ChannelError::Draining {
+                port: self.name.clone(),
+            });
+        }
+        while self.session.is_alarmed() {
+            match self.session.check(self.member)? {
+                Pace::Normal => break,
+                Pace::Suspended => {
+                    let mut view = self.session.watch();
+                    let _ = tokio::time::timeout(PAUSE, view.changed()).await;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Waits until all that was written is acknowledged.
-    async fn flush(&mut self) -> Result<(), ChannelError> {
-        let progress = self.writer.progress();
+    async fn flush(&self, progress: &dyn WriteProgress) -> Result<(), ChannelError> {
         let patience = self.session.spec().timing.patience * 2;
         let mut last = (0, Instant::now());
         loop {
@@ -376,6 +385,11 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelOutputPort for OutputPort<T,
         Ok(())
     }
 
+    fn was_finished(&self) -> bool {
+        let mut destinations = self.open.iter().flat_map(|open| &open.destinations);
+        destinations.all(|destination| destination.was_finished)
+    }
+
     fn progress(&self) -> Vec<Arc<dyn WriteProgress>> {
         let destinations = self.open.iter().flat_map(|open| &open.destinations);
         destinations
@@ -394,7 +408,7 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelOutputPort for OutputPort<T,
         for mut destination in open.destinations {
             destination.writer.close().await;
             let ends = destination.writer.progress().ends();
-            let (session, member) = (&destination.session, destination.member);
+            let (session, member) = (&destination.gate.session, destination.gate.member);
             match closing {
                 Closing::Left if !destination.volatile => session.tell(member, LocalEvent::Left(ends)),
                 Closing::Finished | Closing::Left => {
@@ -421,20 +435,26 @@ impl Destination {
             shutdown,
         } = link;
         let name = session.name(member).to_owned();
-        session.join(member).await?;
+        let was_finished = session.join(member).await?.finished;
         session.tell(member, LocalEvent::Opened);
         writer.open().await?;
         session.tell(member, LocalEvent::Started);
-        session.readers_ready(member).await?;
-        Ok(Self {
+        if !was_finished {
+            session.readers_ready(member).await?;
+        }
+        let gate = Gate {
             name,
             member,
             session,
+            source,
+            shutdown,
+        };
+        Ok(Self {
+            gate,
             writer,
             partitioner,
-            source,
             volatile,
-            shutdown,
+            was_finished,
             runs: Vec::new(),
         })
     }

@@ -28,6 +28,7 @@ impl Machine {
                     run,
                     epoch: local.epoch,
                     position,
+                    finished: self.peers.has_finished(member, run),
                 }
             }
             (Stage::Claiming { rivals, .. }, _) if !rivals.is_empty() => {

@@ -174,7 +174,6 @@ impl Machine {
         if speaker == self.process.id {
             if (local.run, local.epoch) == (Some(report.run), word.epoch) {
                 local.heard = Some(word.state);
-                self.rest(member.side);
             }
             return;
         }

@@ -148,6 +148,9 @@ impl Machine {
                 self.on_word(member, report, word);
             }
         }
+        if report.process.id == self.process.id {
+            self.rest(side);
+        }
         self.advance();
         self.changed();
     }

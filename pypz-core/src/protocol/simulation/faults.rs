@@ -93,6 +93,8 @@ pub(super) struct Plan {
     pub(super) old_runs: OldRuns,
     /// The longest time between two steps of a member's work.
     pub(super) pace: u64,
+    /// How many times slower readers are than writers.
+    pub(super) lag: u64,
     /// Until when faults strike.
     horizon: u64,
     /// The longest delay of a status log.
@@ -129,6 +131,7 @@ impl Plan {
                 closed: !rng.one_in(4),
             },
             pace: rng.pick(&[60, 300, 800]),
+            lag: rng.pick(&[1, 1, 5]),
             horizon: rng.pick(&[3000, 7000, 14_000]),
             delay: if slow { 2500 } else { rng.pick(&[5, 60, 350]) },
             wire: rng.one_in(10),
@@ -141,6 +144,8 @@ impl Plan {
         for _ in 0..rng.pick(&[0, 1, 1, 2, 3, 4]) {
             plan.add_fault(&mut rng);
         }
+        // A claim that outlives its sender may turn away a claimant that nobody else stands in for.
+        plan.benign &= !(slow && plan.has_duplicates());
         if broken.is_some() {
             // Broken rules show when somebody dies.
             let (at, back) = (rng.below(plan.horizon), Some(rng.between(1500, 5000)));

@@ -107,7 +107,7 @@ fn the_oracle_catches_each_rule_that_is_broken_on_purpose() {
                 .0
                 .is_some_and(|said| said.contains(reproach(rule)))
         };
-        let seed = (0..1000)
+        let seed = (0..2000)
             .find(catches)
             .unwrap_or_else(|| panic!("nobody noticed {rule:?}"));
         println!(

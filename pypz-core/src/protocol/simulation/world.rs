@@ -126,7 +126,12 @@ impl World {
     }
 
     pub(super) fn work_soon(&mut self, process: usize, member: MemberId) {
-        let delay = 1 + self.rng.below(self.plan.pace);
+        let lag = if member.side == Side::Readers {
+            self.plan.lag
+        } else {
+            1
+        };
+        let delay = 1 + self.rng.below(self.plan.pace * lag);
         self.after(delay, Event::Work { process, member });
     }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use async_trait::async_trait;
 use futures::FutureExt;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -13,8 +14,8 @@ use tokio::time::Instant;
 use super::{ChannelSpec, StatusEvent, StatusLog};
 use crate::error::ChannelError;
 use crate::protocol::{
-    LocalEvent, Machine, MemberId, Membership, Process, Readiness, RunId, Siblings, StatusError, Upstream,
-    decode, encode,
+    LocalEvent, Machine, MemberId, Membership, Process, Readiness, RunId, Siblings, StatusError,
+    StatusRecord, Upstream, decode, encode,
 };
 
 /// How often the cause of a wait, and silent peers, are logged.
@@ -33,6 +34,8 @@ pub struct View {
     pub siblings: Siblings,
     /// Whether the newest word of each local member is in the log.
     pub settled: bool,
+    /// How many local events these answers know of.
+    told: u64,
     /// Why everything here has to stop.
     pub trouble: Option<Trouble>,
 }
@@ -72,7 +75,7 @@ struct Shared {
     machine: Mutex<Machine>,
     view: watch::Sender<Arc<View>>,
     alarm: AtomicBool,
-    loopback: bool,
+    told: AtomicU64,
     kick: Notify,
     ended: AtomicBool,
     started: Instant,
@@ -132,37 +135,34 @@ impl Drop for ControlThread {
 }
 
 impl ChannelSession {
-    /// Starts the protocol of a channel. Without a status log all members live here and hear each other at once.
+    /// Starts the protocol of a channel. Without a status log all members live in this process and hear each other alone.
     #[must_use]
     pub fn start(
         spec: Arc<ChannelSpec>,
         log: Option<Box<dyn StatusLog>>,
         control: &tokio::runtime::Handle,
     ) -> Self {
-        let mut machine = Machine::new(
+        let machine = Machine::new(
             Arc::clone(&spec.layout),
             Process::current(),
             spec.timing,
             spec.run_policy,
         );
-        let loopback = log.is_none();
-        if loopback {
-            machine.on_history_read();
-        }
-        let view = watch::Sender::new(Arc::new(Shared::look(&spec, &machine, None)));
+        let view = watch::Sender::new(Arc::new(Shared::look(&spec, &machine, 0, None)));
         let shared = Arc::new(Shared {
             spec,
             machine: Mutex::new(machine),
             view,
             alarm: AtomicBool::new(false),
-            loopback,
+            told: AtomicU64::new(0),
             kick: Notify::new(),
             ended: AtomicBool::new(false),
             started: Instant::now(),
         });
-        if let Some(log) = log {
-            control.spawn(drive(Arc::clone(&shared), log));
-        }
+        control.spawn(drive(
+            Arc::clone(&shared),
+            log.unwrap_or_else(|| Box::<Loopback>::default()),
+        ));
         Self { shared }
     }
 
@@ -180,24 +180,12 @@ impl ChannelSession {
 
     /// Tells the protocol what a local member does.
     pub fn tell(&self, member: MemberId, event: LocalEvent) {
+        // A position travels with the next report: it is not worth a report of its own.
         let urgent = !matches!(event, LocalEvent::Position(_));
         let mut machine = self.shared.lock();
         machine.on_local(member, event);
-        if !urgent {
-            return;
-        }
-        if self.shared.loopback {
-            loop {
-                let reports = machine.take_reports();
-                if reports.is_empty() {
-                    break;
-                }
-                for (side, report) in &reports {
-                    machine.on_report(*side, report);
-                }
-            }
-            self.shared.refresh(&machine, None);
-        } else {
+        if urgent {
+            self.shared.told.fetch_add(1, Ordering::Release);
             self.shared.kick.notify_one();
         }
     }
@@ -242,7 +230,12 @@ impl ChannelSession {
     pub async fn join(&self, member: MemberId) -> Result<Joined, ChannelError> {
         self.tell(member, LocalEvent::Join);
         self.wait_for(member, |view| match view.memberships.get(&member) {
-            Some(Membership::Established { run, epoch, position, finished }) => Verdict::Ready(Joined {
+            Some(Membership::Established {
+                run,
+                epoch,
+                position,
+                finished,
+            }) => Verdict::Ready(Joined {
                 run: *run,
                 epoch: *epoch,
                 position: *position,
@@ -295,17 +288,31 @@ impl ChannelSession {
         }
     }
 
-    /// Waits until the newest word of every local member is in the log, at most for the patience.
-    pub async fn settle(&self) {
-        let mut view = self.watch();
+    /// Waits until the newest word of every local member is in the log.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError::Refused`] if it is not to be heard any more, [`ChannelError::Deadline`] after the patience.
+    pub async fn settle(&self, member: MemberId) -> Result<(), ChannelError> {
+        let patience = self.shared.spec.timing.patience;
+        let (mut view, told) = (self.watch(), self.shared.told.load(Ordering::Acquire));
         let settled = async {
-            while !view.borrow_and_update().settled && !self.shared.ended.load(Ordering::Acquire) {
+            let is_settled = |view: &View| view.settled && view.told >= told;
+            while !is_settled(&view.borrow_and_update()) && !self.shared.ended.load(Ordering::Acquire) {
+                self.check(member)?;
                 if view.changed().await.is_err() {
-                    return;
+                    break;
                 }
             }
+            Ok(())
         };
-        let _ = tokio::time::timeout(self.shared.spec.timing.patience.min(LOG_EVERY), settled).await;
+        tokio::time::timeout(patience, settled).await.unwrap_or_else(|_| {
+            Err(ChannelError::Deadline {
+                port: self.name(member).to_owned(),
+                waited_for: "its last word to be in the status log".to_owned(),
+                seconds: patience.as_secs(),
+            })
+        })
     }
 
     /// Ends the protocol in this process; nothing more is published.
@@ -377,7 +384,7 @@ impl Shared {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look(spec: &ChannelSpec, machine: &Machine, trouble: Option<ChannelError>) -> View {
+    fn look(spec: &ChannelSpec, machine: &Machine, told: u64, trouble: Option<ChannelError>) -> View {
         let readers = spec.local_readers.iter().copied().map(MemberId::reader);
         let writers = spec.local_writers.iter().copied().map(MemberId::writer);
         View {
@@ -389,6 +396,7 @@ impl Shared {
             upstream: machine.upstream(),
             siblings: machine.siblings(),
             settled: machine.is_settled(),
+            told,
             trouble: trouble
                 .or_else(|| machine.trouble().map(ChannelError::Refused))
                 .map(Trouble),
@@ -397,7 +405,7 @@ impl Shared {
 
     /// Publishes the answers if they changed.
     fn refresh(&self, machine: &Machine, trouble: Option<ChannelError>) {
-        let view = Self::look(&self.spec, machine, trouble);
+        let view = Self::look(&self.spec, machine, self.told.load(Ordering::Acquire), trouble);
         let refused = view
             .memberships
             .values()
@@ -432,6 +440,31 @@ impl Shared {
                 }
             },
         }
+    }
+}
+
+/// The status log of a channel that never leaves the process: what is published comes back at once.
+#[derive(Default)]
+struct Loopback {
+    history_read: bool,
+    records: std::collections::VecDeque<StatusRecord>,
+}
+
+#[async_trait]
+impl StatusLog for Loopback {
+    async fn next(&mut self) -> Result<StatusEvent, ChannelError> {
+        if !std::mem::replace(&mut self.history_read, true) {
+            return Ok(StatusEvent::HistoryRead);
+        }
+        match self.records.pop_front() {
+            Some(record) => Ok(StatusEvent::Record(record)),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn publish(&mut self, record: StatusRecord) -> Result<(), ChannelError> {
+        self.records.push_back(record);
+        Ok(())
     }
 }
 

@@ -329,8 +329,11 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C
                 LocalEvent::Failed(super::link::cause_of(error), Vec::new()),
             );
         }
-        session.settle().await;
-        closed
+        let settled = session.settle(member).await;
+        match closing {
+            Closing::Finished => closed.and(settled),
+            Closing::Failed(_) | Closing::Left => closed,
+        }
     }
 }
 

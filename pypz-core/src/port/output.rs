@@ -405,6 +405,7 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelOutputPort for OutputPort<T,
         let Some(open) = self.open.take() else {
             return Ok(());
         };
+        let mut closed = Ok(());
         for mut destination in open.destinations {
             destination.writer.close().await;
             let ends = destination.writer.progress().ends();
@@ -417,9 +418,12 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelOutputPort for OutputPort<T,
                 }
                 Closing::Failed(cause) => session.tell(member, LocalEvent::Failed(cause.to_string(), ends)),
             }
-            session.settle().await;
+            let settled = session.settle(member).await;
+            if *closing == Closing::Finished {
+                closed = closed.and(settled);
+            }
         }
-        Ok(())
+        closed
     }
 }
 

@@ -46,6 +46,8 @@ struct Open<T, C> {
     member: MemberId,
     session: ChannelSession,
     view: watch::Receiver<Arc<View>>,
+    /// The protocol's answers changed and were not looked at to the end: a look that is cancelled is taken up again.
+    unseen: bool,
     reader: Box<dyn ChannelReader>,
     shutdown: Shutdown,
     ends_cycle: bool,
@@ -143,6 +145,9 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
     /// Fills the sink with what is at hand; waits if nothing is. An empty sink means end or drain.
     async fn fill(&mut self) -> Result<(), ChannelError> {
         tokio::task::consume_budget().await;
+        if self.session.is_alarmed() {
+            self.session.check(self.member)?;
+        }
         while !self.ended && !self.drains() {
             if self.reader.read(&mut self.sink)? > 0 {
                 return Ok(());
@@ -156,10 +161,15 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
                     }
                 };
             }
+            if self.unseen && self.end.is_none() {
+                self.look().await?;
+                self.unseen = false;
+                continue;
+            }
             tokio::select! {
                 biased;
-                changed = self.view.changed(), if self.end.is_none() => match changed {
-                    Ok(()) => self.look().await?,
+                changed = self.view.changed() => match changed {
+                    Ok(()) => self.unseen = true,
                     Err(_) => return Err(ChannelError::NotOpen { port: type_name::<Self>() }),
                 },
                 () = self.reader.readable() => {}
@@ -255,13 +265,13 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C
             );
         }
         session.tell(member, LocalEvent::Started);
-        let mut view = session.watch();
-        view.mark_changed();
+        let view = session.watch();
         self.open = Some(Box::new(Open {
             name,
             member,
             session,
             view,
+            unseen: true,
             reader,
             shutdown,
             ends_cycle,

@@ -22,3 +22,14 @@ pub mod prelude {
     #[cfg(feature = "kafka")]
     pub use pypz_kafka_io::{KafkaInputPort, KafkaOutputPort};
 }
+
+/// The pages of the book, so that their code is compiled and run as documentation tests.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../docs/first-steps.md")]
+    mod first_steps {}
+    #[doc = include_str!("../docs/operators-and-ports.md")]
+    mod operators_and_ports {}
+    #[doc = include_str!("../docs/channels-and-promises.md")]
+    mod channels_and_promises {}
+}

@@ -1,7 +1,7 @@
 //! Whole pipelines in memory: what is refused before they run, and how they end.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pypz::ExitStatus;
@@ -28,7 +28,9 @@ impl Operator for Numbers {
                 assert!(!self.panics, "number {number} is too much");
                 anyhow::bail!("no number {number}");
             }
-            self.output.send(Record::new(number).with_key((number % 10).to_string())).await?;
+            self.output
+                .send(Record::new(number).with_key((number % 10).to_string()))
+                .await?;
         }
         Ok(Progress::Done)
     }
@@ -70,8 +72,11 @@ impl Operator for Collect {
 
 fn collected(pipeline: &str) -> Vec<(u32, u32)> {
     let rows = COLLECTED.lock().unwrap();
-    let mut rows: Vec<_> =
-        rows.iter().filter(|(of, ..)| of == pipeline).map(|(_, replica, number)| (*replica, *number)).collect();
+    let mut rows: Vec<_> = rows
+        .iter()
+        .filter(|(of, ..)| of == pipeline)
+        .map(|(_, replica, number)| (*replica, *number))
+        .collect();
     rows.sort_unstable();
     rows
 }
@@ -81,14 +86,19 @@ fn numbers(name: &str, count: u32, replicas: u32, how: Partitioning) -> Pipeline
     let numbers = pipeline.operator::<Numbers>("numbers").count(count);
     let relay = pipeline.operator::<Relay>("relay").replicas(2);
     let collect = pipeline.operator::<Collect>("collect").replicas(replicas);
-    pipeline.connect(numbers.output(), relay.input()).partitioned(Partitioning::ByKey);
+    pipeline
+        .connect(numbers.output(), relay.input())
+        .partitioned(Partitioning::ByKey);
     pipeline.connect(relay.output(), collect.input()).partitioned(how);
     pipeline
 }
 
 #[tokio::test]
 async fn round_robin_gives_every_record_to_one_replica() {
-    numbers("robin", 5_000, 3, Partitioning::RoundRobin).execute().await.unwrap();
+    numbers("robin", 5_000, 3, Partitioning::RoundRobin)
+        .execute()
+        .await
+        .unwrap();
     let mut all: Vec<u32> = collected("robin").into_iter().map(|(_, number)| number).collect();
     all.sort_unstable();
     assert_eq!(all, (0..5_000).collect::<Vec<_>>());
@@ -96,14 +106,22 @@ async fn round_robin_gives_every_record_to_one_replica() {
 
 #[tokio::test]
 async fn a_broadcast_gives_every_record_to_every_replica() {
-    numbers("broadcast", 2_000, 3, Partitioning::Broadcast).execute().await.unwrap();
-    let expected: Vec<(u32, u32)> = (0..3).flat_map(|replica| (0..2_000).map(move |number| (replica, number))).collect();
+    numbers("broadcast", 2_000, 3, Partitioning::Broadcast)
+        .execute()
+        .await
+        .unwrap();
+    let expected: Vec<(u32, u32)> = (0..3)
+        .flat_map(|replica| (0..2_000).map(move |number| (replica, number)))
+        .collect();
     assert_eq!(collected("broadcast"), expected);
 }
 
 #[tokio::test]
 async fn a_record_without_a_key_is_refused_where_partitions_go_by_key() {
-    let error = numbers("unkeyed", 10, 3, Partitioning::ByKey).execute().await.unwrap_err();
+    let error = numbers("unkeyed", 10, 3, Partitioning::ByKey)
+        .execute()
+        .await
+        .unwrap_err();
     assert_eq!(error.status, ExitStatus::Running);
     for part in ["relay", "unkeyed.relay", "has no key", "unkeyed.collect.input"] {
         assert!(error.to_string().contains(part), "{error} lacks {part}");
@@ -115,7 +133,10 @@ async fn the_first_failure_is_the_runs_and_comes_with_operator_and_cause() {
     let mut pipeline = numbers("failing", 100, 2, Partitioning::RoundRobin);
     pipeline.set_parameter("numbers.failAt", 50);
     let error = pipeline.execute().await.unwrap_err();
-    assert_eq!((error.status, error.at.as_str()), (ExitStatus::Running, "failing.numbers"));
+    assert_eq!(
+        (error.status, error.at.as_str()),
+        (ExitStatus::Running, "failing.numbers")
+    );
     assert!(error.to_string().contains("no number 50"), "{error}");
     let got = collected("failing").len();
     assert_eq!(got, 50, "what was sent before the failure is read");
@@ -124,9 +145,14 @@ async fn the_first_failure_is_the_runs_and_comes_with_operator_and_cause() {
 #[tokio::test]
 async fn a_panic_is_an_error_with_its_words() {
     let mut pipeline = numbers("panicking", 100, 1, Partitioning::RoundRobin);
-    pipeline.set_parameter("numbers.failAt", 7).set_parameter("numbers.panics", true);
+    pipeline
+        .set_parameter("numbers.failAt", 7)
+        .set_parameter("numbers.panics", true);
     let error = pipeline.execute().await.unwrap_err();
-    assert!(error.to_string().contains("panicked: number 7 is too much"), "{error}");
+    assert!(
+        error.to_string().contains("panicked: number 7 is too much"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -165,7 +191,10 @@ fn a_scheme_that_is_not_built_in_names_the_feature_or_the_schemes() {
     let mut pipeline = numbers("elsewhere", 1, 1, Partitioning::RoundRobin);
     pipeline.set_parameter(">>channelLocation", "smoke://signals");
     let error = pipeline.validate().unwrap_err().to_string();
-    assert!(error.contains("no transport serves smoke://") && error.contains("memory://"), "{error}");
+    assert!(
+        error.contains("no transport serves smoke://") && error.contains("memory://"),
+        "{error}"
+    );
     if !cfg!(feature = "kafka") {
         pipeline.set_parameter(">>channelLocation", "kafka://localhost:9092");
         let error = pipeline.validate().unwrap_err().to_string();
@@ -175,11 +204,23 @@ fn a_scheme_that_is_not_built_in_names_the_feature_or_the_schemes() {
 
 #[tokio::test]
 async fn a_part_of_a_pipeline_in_memory_is_refused() {
-    let error = numbers("partly", 1, 1, Partitioning::RoundRobin).execute_only(["relay@1"]).await.unwrap_err();
+    let error = numbers("partly", 1, 1, Partitioning::RoundRobin)
+        .execute_only(["relay@1"])
+        .await
+        .unwrap_err();
     assert_eq!(error.status, ExitStatus::Configuration);
-    assert!(error.to_string().contains("memory:// does not leave the process"), "{error}");
-    let error = numbers("partly", 1, 1, Partitioning::RoundRobin).execute_only(["relay@2"]).await.unwrap_err();
-    assert!(error.to_string().contains("relay has 2 replicas, indices 0 to 1"), "{error}");
+    assert!(
+        error.to_string().contains("memory:// does not leave the process"),
+        "{error}"
+    );
+    let error = numbers("partly", 1, 1, Partitioning::RoundRobin)
+        .execute_only(["relay@2"])
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("relay has 2 replicas, indices 0 to 1"),
+        "{error}"
+    );
 }
 
 /// Counts for ever.
@@ -211,11 +252,17 @@ async fn a_drain_stops_sources_and_reads_what_lies_in_memory() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), started).await.expect("the source sends");
+    tokio::time::timeout(Duration::from_secs(30), started)
+        .await
+        .expect("the source sends");
     shutdown.advance(Phase::Draining);
     let report = running.await.unwrap().unwrap();
     assert_eq!(report.status, ExitStatus::Drained);
-    assert_eq!(collected("drained").len() as u64, ENDLESS.load(Ordering::SeqCst), "nothing that was sent is lost");
+    assert_eq!(
+        collected("drained").len() as u64,
+        ENDLESS.load(Ordering::SeqCst),
+        "nothing that was sent is lost"
+    );
 }
 
 /// Sends each number back until it is zero.
@@ -232,7 +279,10 @@ impl Operator for Countdown {
             batch = self.input.retrieve(), if !self.input.is_ended() => batch?,
             batch = self.again.retrieve() => batch?,
         };
-        let counted: Vec<u32> = batch.into_iter().filter_map(|number| number.checked_sub(1)).collect();
+        let counted: Vec<u32> = batch
+            .into_iter()
+            .filter_map(|number| number.checked_sub(1))
+            .collect();
         self.output.send_all(counted).await?;
         Ok(Progress::UntilInputsEnd)
     }
@@ -254,9 +304,15 @@ async fn a_cycle_runs_where_the_user_says_what_ends_it_and_is_refused_otherwise(
         pipeline
     };
     let error = cycle(false).validate().unwrap_err().to_string();
-    assert!(error.contains("operators countdown, relay feed each other in a cycle"), "{error}");
+    assert!(
+        error.contains("operators countdown, relay feed each other in a cycle"),
+        "{error}"
+    );
     let run = tokio::time::timeout(Duration::from_secs(30), async { cycle(true).execute().await });
-    assert_eq!(run.await.expect("the cycle ends").unwrap().status, ExitStatus::Done);
+    assert_eq!(
+        run.await.expect("the cycle ends").unwrap().status,
+        ExitStatus::Done
+    );
 }
 
 /// Notes when it was called.
@@ -329,7 +385,9 @@ impl Operator for Lonely {
 async fn plugins_start_after_those_they_depend_on_and_end_before_them() {
     let mut pipeline = Pipeline::new("plugged");
     pipeline.operator::<Lonely>("lonely");
-    pipeline.set_parameter("lonely.web.name", "web").set_parameter("lonely.database.name", "database");
+    pipeline
+        .set_parameter("lonely.web.name", "web")
+        .set_parameter("lonely.database.name", "database");
     pipeline.execute().await.unwrap();
     let expected = [
         "database starts",
@@ -372,7 +430,10 @@ async fn dedicated_operators_block_without_holding_each_other_up() {
     let blocking = pipeline.operator::<Blocking>("blocking").replicas(2);
     pipeline.connect(numbers.output(), blocking.input());
     let run = tokio::time::timeout(Duration::from_secs(30), pipeline.execute());
-    assert_eq!(run.await.expect("both replicas get through").unwrap().status, ExitStatus::Done);
+    assert_eq!(
+        run.await.expect("both replicas get through").unwrap().status,
+        ExitStatus::Done
+    );
 }
 
 #[test]
@@ -385,8 +446,14 @@ fn a_pipeline_describes_itself_in_words_and_as_a_graph() {
         "    parameter count: u32, required",
         "  described.relay.output -> described.collect.input (broadcast)",
     ] {
-        assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");
+        assert!(
+            text.lines().any(|shown| shown == line),
+            "{line} is not in\n{text}"
+        );
     }
     let graph = pipeline.describe_mermaid();
-    assert!(graph.starts_with("graph LR\n") && graph.contains("\"output → input, by key\""), "{graph}");
+    assert!(
+        graph.starts_with("graph LR\n") && graph.contains("\"output → input, by key\""),
+        "{graph}"
+    );
 }

@@ -89,7 +89,7 @@ const CONSUMER_ONLY: [&str; 8] = [
 const PYPZ_SETTINGS: [&str; 1] = ["metricsEnabled"];
 
 /// The bytes that a record's key, headers and framing may add to the longest record.
-const FRAMING_BYTES: usize = 10_000;
+pub(crate) const FRAMING_BYTES: usize = 10_000;
 
 /// What a channel configures that is not right, each with the mend.
 pub(crate) fn problems(spec: &ChannelSpec) -> Vec<String> {

@@ -14,6 +14,7 @@ use rdkafka::topic_partition_list::Offset;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::clients::{Clients, REQUEST, blocking, insistently};
+use crate::config::FRAMING_BYTES;
 use crate::consumer::{ChannelConsumer, ReaderContext};
 use crate::error::transport;
 
@@ -55,7 +56,7 @@ pub(crate) fn name_problem(spec: &ChannelSpec) -> Option<String> {
 pub(crate) async fn create(clients: &Arc<Clients>, spec: &ChannelSpec) -> Result<(), ChannelError> {
     let channel = spec.name();
     let partitions = i32::try_from(spec.partitions()).unwrap_or(i32::MAX);
-    let record_limit = spec.max_record_bytes.to_string();
+    let record_limit = (spec.max_record_bytes + FRAMING_BYTES).to_string();
     let states = Side::BOTH.map(|side| status_topic(channel, side));
     // -1 leaves the number of copies to the broker's own default.
     let copies = || TopicReplication::Fixed(-1);

@@ -42,6 +42,8 @@ pub(super) struct Replica {
     extended: Vec<&'static str>,
     failure: Option<Arc<str>>,
     interrupted: bool,
+    /// `on_init` has returned.
+    initialized: bool,
     /// An earlier incarnation has done all of the run's work: nothing is left but to say so.
     was_finished: bool,
 }
@@ -57,6 +59,7 @@ impl Replica {
             extended: Vec::new(),
             failure: None,
             interrupted: false,
+            initialized: false,
             was_finished: false,
             planned,
             shared,
@@ -244,6 +247,7 @@ impl Replica {
             }
         }
         self.operator.on_init(&self.cx).await?;
+        self.initialized = true;
         Ok(Outcome::Done)
     }
 
@@ -365,8 +369,8 @@ impl Replica {
         match closing {
             Closing::Finished if self.was_finished => {}
             Closing::Finished => self.operator.on_shutdown(&self.cx).await?,
-            Closing::Left => self.operator.on_interrupt(&self.cx).await?,
-            Closing::Failed(_) => {}
+            Closing::Left if self.initialized => self.operator.on_interrupt(&self.cx).await?,
+            Closing::Left | Closing::Failed(_) => {}
         }
         while let Some(name) = self.extended.pop() {
             if let Some(extended) = plugin(&mut self.operator, name).and_then(Plugin::as_extended) {

@@ -15,7 +15,7 @@ use crate::executor::Times;
 use crate::name::{InstanceName, full_name};
 use crate::operator::Factory;
 use crate::port::{Direction, PortSettings};
-use crate::protocol::{Layout, MemberId, RunPolicy, Timing};
+use crate::protocol::{Layout, MemberId, RunPolicy};
 
 /// What a process runs.
 pub(crate) struct Plan {
@@ -223,10 +223,11 @@ impl Planner<'_> {
             .map(|connection| connection.partitioning)
             .next()
             .unwrap_or_default();
-        let timing = Timing {
+        let times = Times {
             patience: settings.open_timeout.unwrap_or(self.times.patience),
-            ..self.times.timing()
+            ..self.times
         };
+        let timing = times.timing();
         let local_readers: Vec<u32> = (0..)
             .zip(&readers)
             .map(|(index, _)| index)

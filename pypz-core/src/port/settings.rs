@@ -7,14 +7,14 @@ use serde_json::Value;
 use crate::channel::{ChannelConfig, Location};
 use crate::parameter::{ParameterError, ParameterSpec, Requirement, read};
 
-/// The parameters of a port, parsed.
+/// The parameters of a port, parsed. Of a channel those of its input port count, and an output port's `channelConfig`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PortSettings {
     /// `channelLocation`: where the channel lives; `memory://` if nothing is said.
     pub location: Option<Location>,
     /// `channelConfig`: properties for the transport's client.
     pub config: ChannelConfig,
-    /// `portOpenTimeoutMs`: how long the port waits for its peers while it opens; 0 or nothing for the patience.
+    /// `portOpenTimeoutMs`: how long the channel waits for peers, in place of the patience; 0 or nothing for the patience.
     pub open_timeout: Option<Duration>,
     /// `maxRecordBytes`: the longest record with key and headers; 1,000,000 if nothing is said, which fits into the
     /// 1 MiB that Apache Kafka accepts by default.
@@ -53,7 +53,7 @@ pub const SETTINGS: [(&str, &str, &str, &str); 5] = [
         "portOpenTimeoutMs",
         "u64",
         "0",
-        "How long the port waits for its peers while it opens; 0: the patience.",
+        "How long the channel waits for peers, in place of the patience; 0: the patience.",
     ),
     (
         "maxRecordBytes",

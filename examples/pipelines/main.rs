@@ -1,0 +1,60 @@
+//! Four pipelines to try pypz with, in memory or on Apache Kafka, as one process or as one per replica.
+//!
+//! `cargo run --example pipelines` runs the flights job in memory; `-- --help` says what else there is. A good order to
+//! read the code in: `hello.rs`, `flights/mod.rs` and the operators beside it, `signals/`, `fanout/`.
+
+mod fanout;
+mod flights;
+mod hello;
+mod metrics;
+mod options;
+mod output;
+mod pace;
+mod progress;
+mod run;
+mod signals;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+use pypz::ExitStatus;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::options::{Job, Options};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Options { job, common } = match Options::try_parse() {
+        Ok(options) => options,
+        Err(asked) => {
+            let _ = asked.print();
+            return match asked.use_stderr() {
+                true => ExitStatus::Configuration.into(),
+                false => ExitCode::SUCCESS,
+            };
+        }
+    };
+    log_to_stderr();
+    let job = job.unwrap_or_default();
+    let mut pipeline = match &job {
+        Job::Hello(options) => hello::pipeline(options, &common),
+        Job::Flights(options) => flights::pipeline(options, &common),
+        Job::Signals(options) => signals::pipeline(options, &common),
+        Job::Fanout(options) => fanout::pipeline(options, &common),
+    };
+    run::run(&mut pipeline, &job, &common).await.into()
+}
+
+/// Logs warnings, or what `RUST_LOG` asks for.
+fn log_to_stderr() {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::WARN.into())
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}

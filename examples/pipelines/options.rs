@@ -1,0 +1,139 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use pypz::ExecutionMode;
+use pypz::pipeline::Selection;
+
+use crate::{fanout, flights, hello, signals};
+
+/// Four pipelines to try pypz with.
+///
+/// Without a command the flights job runs in memory: it reads a month of departures from New York and prints how
+/// punctual each carrier was. Every job runs unchanged in memory, on Apache Kafka, and on Kafka as many processes.
+#[derive(Debug, Parser)]
+#[command(name = "pipelines", after_help = EXAMPLES, subcommand_value_name = "JOB", subcommand_help_heading = "Jobs")]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) job: Option<Job>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  pipelines                                                  flights, in memory
+  pipelines hello --records 3 --writers 2                    the first page of the README
+  pipelines flights --location kafka://localhost:9092        the same job on Apache Kafka (feature kafka)
+  pipelines fanout --replicas 8 --records 5000000 --json     a measurement, one line of JSON
+
+One process per replica, in any order; they find each other through the broker:
+  pipelines flights --location kafka://localhost:9092 --only source,report
+  pipelines flights --location kafka://localhost:9092 --only clean@0
+  pipelines flights --location kafka://localhost:9092 --only clean@1,clean@2,clean@3
+  pipelines flights --location kafka://localhost:9092 --only carriers,airports
+
+Exit codes:
+  0 done   64 wrong options   115 an operator failed, a malformed line for instance   120 input incomplete
+  122 run by someone else   123 a topic of other partitions   124 deadline   143 drained after a signal, unfinished
+RUST_LOG=info shows what the framework does.";
+
+/// The pipeline to run.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Job {
+    /// Writers greet, readers print
+    Hello(hello::Options),
+    /// How punctual each carrier was, and each airport's busiest day; what runs without a command
+    Flights(flights::Options),
+    /// Trailing averages of the carbon dioxide at Mauna Loa, and how far the weeks stray from them
+    Signals(signals::Options),
+    /// Numbered records to many sinks, which check that none is lost, doubled or damaged
+    Fanout(fanout::Options),
+}
+
+impl Default for Job {
+    fn default() -> Self {
+        Self::Flights(flights::Options::default())
+    }
+}
+
+impl Job {
+    /// The job's name, which is also its pipeline's unless `--name` says otherwise.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Hello(_) => "hello",
+            Self::Flights(_) => "flights",
+            Self::Signals(_) => "signals",
+            Self::Fanout(_) => "fanout",
+        }
+    }
+}
+
+/// What every job understands, before or after its name.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of all jobs")]
+pub(crate) struct Common {
+    /// The pace of the source, 0 for as fast as it goes
+    #[arg(
+        long,
+        global = true,
+        value_name = "RECORDS_PER_SECOND",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    pub(crate) rate: u64,
+    /// Where the records travel: memory:// or kafka://HOST:PORT
+    #[arg(long, global = true, default_value = "memory://")]
+    pub(crate) location: String,
+    /// The pipeline's name, by which processes and topics belong together [default: the job's]
+    #[arg(long, global = true, value_name = "PIPELINE")]
+    name: Option<String>,
+    /// How many replicas the replicated operators have
+    #[arg(long, global = true, value_name = "N", default_value_t = 4)]
+    pub(crate) replicas: u32,
+    /// Runs a part: operators, or single replicas of them; other processes run the rest
+    #[arg(long, global = true, value_name = "OPERATOR[@INDEX]", value_delimiter = ',')]
+    pub(crate) only: Vec<Selection>,
+    /// What to do with topics and positions
+    #[arg(long, global = true, default_value_t, value_parser = mode())]
+    pub(crate) mode: ExecutionMode,
+    /// How long a peer or the broker may be silent or absent
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) patience: Duration,
+    /// Gives up what an unfinished run left unread
+    #[arg(long, global = true)]
+    pub(crate) fresh: bool,
+    /// Prints one line of figures, and nothing else on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+impl Common {
+    /// The pipeline's name for a job.
+    pub(crate) fn pipeline_name<'a>(&'a self, job: &'a str) -> &'a str {
+        self.name.as_deref().unwrap_or(job)
+    }
+}
+
+/// A file that comes with the example.
+pub(crate) fn data(file: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "examples", "data", file]
+        .iter()
+        .collect()
+}
+
+fn mode() -> impl TypedValueParser<Value = ExecutionMode> {
+    PossibleValuesParser::new(ExecutionMode::ALL.map(ExecutionMode::name)).try_map(|name| name.parse())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let refused = || "a number of seconds above 0 is needed".to_owned();
+    let seconds: f64 = text.parse().map_err(|_| refused())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err(refused()),
+    }
+}

@@ -1,0 +1,53 @@
+//! Runs a job's pipeline as the options say, and reports how it ended.
+
+use pypz::{ExitStatus, Pipeline};
+
+use crate::metrics::METRICS;
+use crate::options::{Common, Job};
+use crate::{fanout, flights, metrics, output, progress};
+
+/// Runs the pipeline and returns the exit status of the process.
+pub(crate) async fn run(pipeline: &mut Pipeline, job: &Job, common: &Common) -> ExitStatus {
+    pipeline
+        .set_parameter(">>channelLocation", &common.location)
+        .mode(common.mode)
+        .patience(common.patience);
+    if common.fresh {
+        pipeline.fresh();
+    }
+    output::quiet(common.json);
+    let watching = match common.json {
+        true => tokio::spawn(metrics::sample()),
+        false => tokio::spawn(progress::show(job.clone())),
+    };
+
+    METRICS.start();
+    let ended = match &common.only[..] {
+        [] => pipeline.execute().await,
+        parts => {
+            let parts: Vec<String> = parts.iter().map(ToString::to_string).collect();
+            pipeline.execute_only(parts.iter().map(String::as_str)).await
+        }
+    };
+    METRICS.stop();
+
+    watching.abort();
+    // Aborted or done: either way the progress bar is gone then.
+    let _ = watching.await;
+    let status = match ended {
+        Ok(report) => report.status,
+        Err(error) => {
+            eprintln!("error: {error}");
+            error.status
+        }
+    };
+    let status = match job {
+        Job::Hello(_) | Job::Signals(_) => status,
+        Job::Flights(_) => flights::report_skipped(status),
+        Job::Fanout(_) => fanout::verdict(status),
+    };
+    if common.json {
+        output::json_line(&METRICS.line(job, common, status));
+    }
+    status
+}

@@ -24,7 +24,7 @@ use self::source::Source;
 use crate::options::{self, Common};
 
 /// What `flights` understands.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Options {
     /// The departures, CSV or gzipped CSV [default: January 2013, which comes with the example]
     #[arg(long, value_name = "FILE.csv[.gz]")]
@@ -35,16 +35,6 @@ pub(crate) struct Options {
     /// Counts malformed lines instead of failing at the first
     #[arg(long)]
     skip_malformed: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            input: None,
-            output: None,
-            skip_malformed: false,
-        }
-    }
 }
 
 /// A line of the input, and where it stands, so that whoever cannot read it can say where.

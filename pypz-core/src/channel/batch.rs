@@ -208,6 +208,13 @@ pub trait RecordSink: Send {
 mod tests {
     use super::*;
 
+    fn write(text: &'static [u8]) -> impl FnOnce(&mut Vec<u8>) -> Result<(), CodecError> {
+        |bytes| {
+            bytes.extend_from_slice(text);
+            Ok(())
+        }
+    }
+
     #[test]
     fn a_record_that_fails_to_encode_leaves_the_batch_as_it_was() {
         let mut batch = EncodedBatch::default();
@@ -215,17 +222,13 @@ mod tests {
             key: Some(b"k".as_slice().into()),
             ..Details::default()
         };
-        batch
-            .push(Details::default(), |bytes| Ok(bytes.extend_from_slice(b"one")))
-            .unwrap();
+        batch.push(Details::default(), write(b"one")).unwrap();
         let failed = batch.push(keyed.clone(), |bytes| {
             bytes.extend_from_slice(b"half");
             Err(CodecError::decode("x", "y"))
         });
         assert!(failed.is_err());
-        batch
-            .push(keyed.clone(), |bytes| Ok(bytes.extend_from_slice(b"two")))
-            .unwrap();
+        batch.push(keyed.clone(), write(b"two")).unwrap();
         assert_eq!((batch.len(), batch.total_bytes()), (2, 6));
         assert_eq!((batch.payload(0), batch.details(0)), (b"one".as_slice(), None));
         assert_eq!(

@@ -19,6 +19,7 @@ use async_trait::async_trait;
 pub use batch::{Details, EncodedBatch, EncodedRecord, RawRecord, RecordSink, Run, ValueBatch};
 pub use location::{ChannelConfig, Location, LocationError};
 pub use registry::{TransportRegistration, schemes, transport_for};
+pub(crate) use session::Leave;
 pub use session::{ChannelSession, ControlThread, Joined, Pace, Trouble, View};
 
 use crate::error::ChannelError;

@@ -1,6 +1,6 @@
 //! Drives the protocol of one channel in one process: the machine, its clock and its status log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,14 +30,48 @@ pub struct View {
     pub readiness: Readiness,
     /// What readers know of their writers.
     pub upstream: Upstream,
+    /// Whether no writer that was heard is at work any more.
+    pub writers_gone: bool,
     /// What the principal knows of its replicas.
     pub siblings: Siblings,
-    /// Whether the newest word of each local member is in the log.
-    pub settled: bool,
+    /// The local members whose newest word is not in the log yet.
+    pub unsettled: BTreeSet<MemberId>,
     /// How many local events these answers know of.
     told: u64,
     /// Why everything here has to stop.
     pub trouble: Option<Trouble>,
+}
+
+/// Takes a member's leave if its port is given up while it opens, so that nobody waits for it.
+#[derive(Debug)]
+pub(crate) struct Leave {
+    session: ChannelSession,
+    member: MemberId,
+    event: Option<LocalEvent>,
+}
+
+impl Leave {
+    /// From now on the member says `event` when this is dropped.
+    pub(crate) const fn with(session: ChannelSession, member: MemberId, event: LocalEvent) -> Self {
+        Self {
+            session,
+            member,
+            event: Some(event),
+        }
+    }
+
+    /// The port is open: it says itself how it goes.
+    pub(crate) fn cancel(mut self) {
+        self.event = None;
+    }
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        if let Some(event) = self.event.take() {
+            self.session.tell(self.member, event);
+        }
+    }
 }
 
 /// An error that compares by its words, so that a view that says the same is the same.
@@ -288,7 +322,7 @@ impl ChannelSession {
         }
     }
 
-    /// Waits until the newest word of every local member is in the log.
+    /// Waits until the newest word of a local member is in the log.
     ///
     /// # Errors
     ///
@@ -297,7 +331,7 @@ impl ChannelSession {
         let patience = self.shared.spec.timing.patience;
         let (mut view, told) = (self.watch(), self.shared.told.load(Ordering::Acquire));
         let settled = async {
-            let is_settled = |view: &View| view.settled && view.told >= told;
+            let is_settled = |view: &View| view.told >= told && !view.unsettled.contains(&member);
             while !is_settled(&view.borrow_and_update()) && !self.shared.ended.load(Ordering::Acquire) {
                 self.check(member)?;
                 if view.changed().await.is_err() {
@@ -387,15 +421,21 @@ impl Shared {
     fn look(spec: &ChannelSpec, machine: &Machine, told: u64, trouble: Option<ChannelError>) -> View {
         let readers = spec.local_readers.iter().copied().map(MemberId::reader);
         let writers = spec.local_writers.iter().copied().map(MemberId::writer);
+        let local: Vec<MemberId> = readers.chain(writers).collect();
         View {
-            memberships: readers
-                .chain(writers)
-                .map(|member| (member, machine.membership(member)))
+            memberships: local
+                .iter()
+                .map(|member| (*member, machine.membership(*member)))
                 .collect(),
             readiness: machine.readiness(),
             upstream: machine.upstream(),
+            writers_gone: machine.writers_are_gone(),
             siblings: machine.siblings(),
-            settled: machine.is_settled(),
+            unsettled: local
+                .iter()
+                .copied()
+                .filter(|member| !machine.has_settled(*member))
+                .collect(),
             told,
             trouble: trouble
                 .or_else(|| machine.trouble().map(ChannelError::Refused))

@@ -84,6 +84,7 @@ impl Replica {
             };
             self.interrupted |= outcome == Outcome::Interrupted;
             state = next(state, outcome, self.shared.mode);
+            tracing::debug!(operator = self.full_name(), "{outcome:?}, now {state:?}");
         }
         match (&self.failure, self.interrupted) {
             (Some(_), _) => Ended::Failed,

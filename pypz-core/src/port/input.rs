@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use super::link::{Closing, InputLink};
 use super::{Anywhere, Batch, ChannelInputPort, Direction, Pin, PortSpec};
 use crate::channel::{
-    ChannelReader, ChannelSession, Committer, Delivery, Details, Joined, RawRecord, RecordSink, StartAt,
-    ValueBatch, View,
+    ChannelReader, ChannelSession, Committer, Delivery, Details, Joined, Leave, RawRecord, RecordSink,
+    StartAt, ValueBatch, View,
 };
 use crate::codec::{Avro, Codec, CodecError};
 use crate::error::ChannelError;
@@ -42,6 +42,8 @@ pub struct InputPort<T, C = Avro, P = Anywhere> {
 }
 
 struct Open<T, C> {
+    /// Says that the reader is gone, should the port never be closed.
+    leave: Leave,
     name: String,
     member: MemberId,
     session: ChannelSession,
@@ -161,6 +163,11 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
                     }
                 };
             }
+            if self.shutdown.phase() != Phase::Running && self.view.borrow().writers_gone {
+                // The drain of a memory channel: all that was sent is read, and nobody sends any more.
+                self.ended = self.reader.read(&mut self.sink)? == 0;
+                return Ok(());
+            }
             if self.unseen && self.end.is_none() {
                 self.look().await?;
                 self.unseen = false;
@@ -246,6 +253,7 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C
             port: name.clone(),
             reason: error.to_string(),
         })?;
+        let leave = Leave::with(session.clone(), member, LocalEvent::Left(Vec::new()));
         let joined = session.join(member).await?;
         if member == MemberId::PRINCIPAL {
             announce(&name, joined, run_policy, reader.as_mut()).await?;
@@ -267,6 +275,7 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C
         session.tell(member, LocalEvent::Started);
         let view = session.watch();
         self.open = Some(Box::new(Open {
+            leave,
             name,
             member,
             session,
@@ -339,6 +348,7 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C
                 LocalEvent::Failed(super::link::cause_of(error), Vec::new()),
             );
         }
+        open.leave.cancel();
         let settled = session.settle(member).await;
         match closing {
             Closing::Finished => closed.and(settled),

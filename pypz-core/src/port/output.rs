@@ -12,7 +12,7 @@ use super::link::{Closing, OutputLink};
 use super::{Anywhere, ChannelOutputPort, Direction, IntoBatch, Pin, PortSpec};
 use crate::channel::partitioning::Partitioner;
 use crate::channel::{
-    ChannelSession, ChannelWriter, EncodedBatch, Pace, RecordForm, Run, ValueBatch, WriteProgress,
+    ChannelSession, ChannelWriter, EncodedBatch, Leave, Pace, RecordForm, Run, ValueBatch, WriteProgress,
 };
 use crate::codec::{Avro, Codec};
 use crate::error::ChannelError;
@@ -54,6 +54,8 @@ struct Open<T, C> {
 }
 
 struct Destination {
+    /// Says that the writer is gone, should the port never be closed.
+    leave: Leave,
     gate: Gate,
     writer: Box<dyn ChannelWriter>,
     partitioner: Partitioner,
@@ -409,7 +411,7 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelOutputPort for OutputPort<T,
         for mut destination in open.destinations {
             destination.writer.close().await;
             let ends = destination.writer.progress().ends();
-            let (session, member) = (&destination.gate.session, destination.gate.member);
+            let (session, member) = (destination.gate.session.clone(), destination.gate.member);
             match closing {
                 Closing::Left if !destination.volatile => session.tell(member, LocalEvent::Left(ends)),
                 Closing::Finished | Closing::Left => {
@@ -418,6 +420,7 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelOutputPort for OutputPort<T,
                 }
                 Closing::Failed(cause) => session.tell(member, LocalEvent::Failed(cause.to_string(), ends)),
             }
+            destination.leave.cancel();
             let settled = session.settle(member).await;
             if *closing == Closing::Finished {
                 closed = closed.and(settled);
@@ -439,6 +442,13 @@ impl Destination {
             shutdown,
         } = link;
         let name = session.name(member).to_owned();
+        // In memory a writer that goes is a writer that has stopped: nobody will come back.
+        let gone = if volatile {
+            LocalEvent::Stopped(Vec::new())
+        } else {
+            LocalEvent::Left(Vec::new())
+        };
+        let leave = Leave::with(session.clone(), member, gone);
         let was_finished = session.join(member).await?.finished;
         session.tell(member, LocalEvent::Opened);
         writer.open().await?;
@@ -454,6 +464,7 @@ impl Destination {
             shutdown,
         };
         Ok(Self {
+            leave,
             gate,
             writer,
             partitioner,

@@ -90,6 +90,18 @@ impl Machine {
         })
     }
 
+    /// Whether no writer that was heard in this run is at work any more: what a drain waits for, when no new one comes.
+    #[must_use]
+    pub fn writers_are_gone(&self) -> bool {
+        let run = self.current_run();
+        self.layout.members(Side::Writers).all(|member| {
+            self.has_finished(member, run)
+                || self
+                    .heard(member, run)
+                    .is_none_or(|known| !known.state.is_alive())
+        })
+    }
+
     /// What the principal reader knows of its replicas.
     ///
     /// A run is not closed either while a member is there that finished and came back, or one in this process has not
@@ -173,7 +185,13 @@ impl Machine {
     /// Whether the newest word of every local member has come back from the log.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.local.values().all(|local| match local.stage {
+        self.local.keys().all(|member| self.has_settled(*member))
+    }
+
+    /// Whether the newest word of one local member has come back from the log, and counts.
+    #[must_use]
+    pub fn has_settled(&self, member: MemberId) -> bool {
+        self.local.get(&member).is_none_or(|local| match local.stage {
             Stage::Established { .. } => self.is_heard(local),
             Stage::Claiming { .. } => local.state.is_alive(),
             Stage::Joining | Stage::Refused(_) => true,

@@ -1,5 +1,7 @@
 //! Whole pipelines in memory: what is refused before they run, and how they end.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

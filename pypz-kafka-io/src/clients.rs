@@ -47,7 +47,11 @@ impl Trouble {
             let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
             refused.get_or_insert_with(|| (Instant::now(), reason.clone()));
         }
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        // That all brokers are down says less than why the last one was.
+        if last.is_none() || error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *last = Some(reason);
+        }
     }
 
     fn last(&self) -> String {

@@ -26,11 +26,16 @@ pub(super) struct RunShared {
 impl RunShared {
     /// Notes a failure; the first one is the run's. Everything else in the process drains then.
     pub(super) fn fail(&self, error: ExecutionError) {
-        tracing::error!("{error}");
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(error);
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*failure {
+            None => {
+                tracing::error!("{error}");
+                *failure = Some(error);
+            }
+            // What follows from the first failure: whoever looks for the cause finds it at its own level.
+            Some(_) => tracing::info!("then {error}"),
+        }
+        drop(failure);
         self.shutdown.advance(Phase::Draining);
     }
 

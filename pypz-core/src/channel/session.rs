@@ -1,7 +1,6 @@
 //! Drives the protocol of one channel in one process: the machine, its clock and its status log.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -143,11 +142,6 @@ impl ControlThread {
             stop,
             thread: Some(thread),
         })
-    }
-
-    /// Runs a future on the thread. It must not block.
-    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        self.runtime.spawn(future);
     }
 
     /// A handle by which others spawn.

@@ -78,9 +78,9 @@ impl Connections {
         cell.get_or_try_init(start).await.cloned()
     }
 
-    /// Runs a future on the control thread.
-    pub(super) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        self.control.spawn(future);
+    /// Where futures run that user code cannot hold up.
+    pub(super) const fn runtime(&self) -> &tokio::runtime::Handle {
+        self.control.runtime()
     }
 
     /// Ends the session of a channel whose objects are about to be deleted.

@@ -67,8 +67,13 @@ pub(crate) async fn run(
         shutdown: shutdown.clone(),
         failure: Mutex::new(None),
     });
-    shared.connections.spawn(signals::listen(shutdown.clone()));
-    shared.connections.spawn(watch(Arc::clone(&shared), times.drain));
+    // Both end with the run: a watcher left behind would end the process of whoever goes on after a failed run.
+    let mut watching = JoinSet::new();
+    watching.spawn_on(signals::listen(shutdown.clone()), shared.connections.runtime());
+    watching.spawn_on(
+        watch(Arc::clone(&shared), times.drain),
+        shared.connections.runtime(),
+    );
 
     let mut running = JoinSet::new();
     for planned in plan.replicas {
@@ -96,6 +101,7 @@ pub(crate) async fn run(
         }
     }
     shared.connections.close().await;
+    watching.shutdown().await;
     match shared.take_failure() {
         Some(failure) => Err(failure),
         None if interrupted => Ok(ExitStatus::Drained),

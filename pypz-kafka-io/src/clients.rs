@@ -216,11 +216,12 @@ impl Clients {
     }
 
     fn ping(&self, timeout: Duration) -> Result<(), KafkaError> {
-        // It may miss the answer that it waits for, so it looks often.
-        let answered = self.admin.inner().fetch_cluster_id(timeout.min(LOOK_AGAIN));
-        answered.map(drop).ok_or(KafkaError::MetadataFetch(
-            RDKafkaErrorCode::BrokerTransportFailure,
-        ))
+        // The first connection asks by itself and answers soonest; should its question be lost, nobody repeats it.
+        let client = self.admin.inner();
+        match client.fetch_cluster_id(timeout.min(LOOK_AGAIN)) {
+            Some(_) => Ok(()),
+            None => client.fetch_metadata(None, timeout).map(drop),
+        }
     }
 
     /// Asks the broker again and again until it answers, at most for the patience. The question blocks its thread for at

@@ -7,6 +7,10 @@ pub use pypz_derive::{OperatorSpec, PluginSpec};
 #[cfg(feature = "kafka")]
 pub use pypz_kafka_io as kafka;
 
+/// RabbitMQ as a transport (feature `rabbitmq`).
+#[cfg(feature = "rabbitmq")]
+pub use pypz_rabbitmq_io as rabbitmq;
+
 /// Everything a pipeline's source file needs: `use pypz::prelude::*`.
 pub mod prelude {
     pub use std::process::ExitCode;
@@ -21,6 +25,9 @@ pub mod prelude {
 
     #[cfg(feature = "kafka")]
     pub use pypz_kafka_io::{KafkaInputPort, KafkaOutputPort};
+
+    #[cfg(feature = "rabbitmq")]
+    pub use pypz_rabbitmq_io::{RabbitMqInputPort, RabbitMqOutputPort};
 }
 
 /// The pages of the book, so that their code is compiled and run as documentation tests.

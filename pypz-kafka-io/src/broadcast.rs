@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use pypz_core::ChannelError;
-use pypz_core::channel::{Committer, Details, EncodedBatch, RawRecord, RecordSink};
+use pypz_core::channel::{Details, EncodedBatch, RawRecord, RecordSink};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use tokio::sync::Notify;
@@ -212,17 +211,5 @@ impl Drop for BroadcastQueue {
         state.forget();
         drop(state);
         self.shared.moved.notify_waiters();
-    }
-}
-
-/// A broadcast reader's position is kept in the status log, by the port.
-pub(crate) struct NothingNoted;
-
-#[async_trait]
-impl Committer for NothingNoted {
-    fn commit(&self, _offset: u64) {}
-
-    async fn flush(&self) -> Result<(), ChannelError> {
-        Ok(())
     }
 }

@@ -139,7 +139,7 @@ impl ChannelReader for KafkaChannelReader {
     async fn open(&mut self, start: StartAt) -> Result<(), ChannelError> {
         let consumer = self.connection.consumer(&self.spec).await?;
         self.source = Some(match (self.spec.delivery, start) {
-            (Delivery::Partitioned, _) => {
+            (Delivery::Shared | Delivery::ByKey, _) => {
                 let queue = consumer
                     .take_queue(self.partition())
                     .ok_or_else(|| ChannelError::Transport {
@@ -209,13 +209,13 @@ impl ChannelReader for KafkaChannelReader {
         consumer.end(self.connection.clients()?, self.partition()).await
     }
 
-    fn committer(&self) -> Arc<dyn Committer> {
+    fn committer(&self) -> Option<Arc<dyn Committer>> {
         match &self.source {
-            Some(Source::Partition { consumer, .. }) => Arc::new(PartitionCommitter {
+            Some(Source::Partition { consumer, .. }) => Some(Arc::new(PartitionCommitter {
                 consumer: Arc::clone(consumer),
                 partition: self.partition(),
-            }),
-            _ => Arc::new(crate::broadcast::NothingNoted),
+            })),
+            _ => None,
         }
     }
 

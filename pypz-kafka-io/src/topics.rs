@@ -36,7 +36,7 @@ pub(crate) fn status_topic(channel: &str, side: Side) -> String {
 pub(crate) fn group(spec: &ChannelSpec) -> String {
     let channel = spec.name();
     match (spec.delivery, spec.layout.readers.len()) {
-        (Delivery::Partitioned, 2..) => format!("{channel}.{channel}"),
+        (Delivery::Shared | Delivery::ByKey, 2..) => format!("{channel}.{channel}"),
         _ => format!("{channel}@{channel}.{channel}"),
     }
 }

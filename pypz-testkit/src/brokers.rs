@@ -11,19 +11,33 @@ use std::path::Path;
 /// If there is none, with what to do.
 #[must_use]
 pub fn kafka() -> String {
-    if let Ok(address) = std::env::var("PYPZ_TEST_KAFKA") {
-        return address;
+    let location = location("kafka", "kafka://", "PYPZ_TEST_KAFKA");
+    location.trim_start_matches("kafka://").to_owned()
+}
+
+/// The location of the RabbitMQ broker for tests, `amqp://user:password@host:port/vhost`.
+///
+/// `PYPZ_TEST_AMQP` names it; without that it is the one that `cargo xtask brokers up rabbitmq` started.
+///
+/// # Panics
+///
+/// If there is none, with what to do.
+#[must_use]
+pub fn rabbitmq() -> String {
+    location("rabbitmq", "amqp://", "PYPZ_TEST_AMQP")
+}
+
+fn location(broker: &str, scheme: &str, variable: &str) -> String {
+    if let Ok(location) = std::env::var(variable) {
+        return location;
     }
-    let state = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/brokers/kafka.json");
+    let state = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/brokers/{broker}.json"));
     let started = std::fs::read_to_string(state).unwrap_or_default();
-    let address = started
-        .split("kafka://")
-        .nth(1)
-        .and_then(|rest| rest.split('"').next());
-    let Some(address) = address else {
-        panic!(
-            "this test needs Apache Kafka: run `cargo xtask brokers up kafka`, or set PYPZ_TEST_KAFKA=host:port"
-        );
+    let location = started
+        .split('"')
+        .find(|part| part.starts_with(scheme));
+    let Some(location) = location else {
+        panic!("this test needs {broker}: run `cargo xtask brokers up {broker}`, or set {variable}");
     };
-    address.to_owned()
+    location.to_owned()
 }

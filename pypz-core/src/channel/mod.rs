@@ -64,7 +64,9 @@ impl ChannelSpec {
     #[must_use]
     pub fn partitions(&self) -> u32 {
         match self.delivery {
-            Delivery::Partitioned => u32::try_from(self.layout.readers.len()).unwrap_or(u32::MAX),
+            Delivery::Shared | Delivery::ByKey => {
+                u32::try_from(self.layout.readers.len()).unwrap_or(u32::MAX)
+            }
             Delivery::Broadcast => 1,
         }
     }
@@ -73,17 +75,19 @@ impl ChannelSpec {
     #[must_use]
     pub const fn partition_of(&self, reader: u32) -> u32 {
         match self.delivery {
-            Delivery::Partitioned => reader,
+            Delivery::Shared | Delivery::ByKey => reader,
             Delivery::Broadcast => 0,
         }
     }
 }
 
-/// How each record of a channel finds its reader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How each record of a channel finds its reader. Of several connections to one input port the greatest counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Delivery {
-    /// Each reader has a partition of its own.
-    Partitioned,
+    /// To any one reader: on a log each reader has a partition of its own, on a queue they compete.
+    Shared,
+    /// To the reader that the record's key belongs to.
+    ByKey,
     /// One partition, which every reader reads from start to end (pypz: group mode).
     Broadcast,
 }
@@ -92,7 +96,8 @@ impl From<Partitioning> for Delivery {
     fn from(partitioning: Partitioning) -> Self {
         match partitioning {
             Partitioning::Broadcast => Self::Broadcast,
-            Partitioning::RoundRobin | Partitioning::ByKey => Self::Partitioned,
+            Partitioning::RoundRobin => Self::Shared,
+            Partitioning::ByKey => Self::ByKey,
         }
     }
 }
@@ -218,8 +223,8 @@ pub trait ChannelReader: Send {
     /// [`ChannelError::Unread`] if records in them are unread; nothing is deleted then.
     async fn delete_resources(&mut self) -> Result<(), ChannelError>;
 
-    /// Marks all records that are in the channel now as read, for every reader: an unfinished run was given up. Returns how
-    /// many were unread.
+    /// Marks all records that are in the channel now as read, for every reader: an unfinished run was given up, or all is
+    /// read and the positions are in the status log. Returns how many were unread.
     ///
     /// # Errors
     ///
@@ -247,16 +252,21 @@ pub trait ChannelReader: Send {
     #[must_use]
     fn position(&self) -> u64;
 
-    /// The offset behind the last record that is in the partition now. Asked when no writer writes any more.
+    /// An offset up to which `read` gives out all records, asked when no writer writes any more. Whoever has read to it asks
+    /// again: if it has not grown, that is the proof that nothing more will come. Cancel-safe.
+    ///
+    /// A log knows its end at once. A queue that replicas compete for does not know which of them takes what is left: it
+    /// waits, while it has nothing to give out, until something came or is proven not to come.
     ///
     /// # Errors
     ///
     /// [`ChannelError::Transport`].
     async fn end(&mut self) -> Result<u64, ChannelError>;
 
-    /// Commits positions of this reader, from whatever task.
+    /// Commits positions of this reader, from whatever task. `None` if the broker has no place for it, as with broadcast
+    /// readers of one log: then the position goes into the status log.
     #[must_use]
-    fn committer(&self) -> Arc<dyn Committer>;
+    fn committer(&self) -> Option<Arc<dyn Committer>>;
 
     /// Stops reading. Commits are flushed before, by [`Committer::flush`].
     async fn close(&mut self);

@@ -48,13 +48,18 @@ pub fn transport_for(location: &Location) -> Result<&'static dyn Transport, Stri
         .find(|transport| transport.schemes().contains(&scheme))
         .ok_or_else(|| {
             let known = schemes().join("://, ");
-            match scheme {
-            "kafka" => {
-                "channelLocation kafka:// needs the feature 'kafka' of pypz: build with --features kafka, or \
-                 pypz = { features = [\"kafka\"] } in Cargo.toml"
-                    .to_owned()
-            }
-            _ => format!("no transport serves {scheme}://: this program knows {known}://"),
+            let feature = match scheme {
+                "kafka" => Some("kafka"),
+                "amqp" => Some("rabbitmq"),
+                "amqps" => Some("rabbitmq-tls"),
+                _ => None,
+            };
+            match feature {
+            Some(feature) => format!(
+                "channelLocation {scheme}:// needs the feature '{feature}' of pypz: build with --features {feature}, or \
+                 pypz = {{ features = [\"{feature}\"] }} in Cargo.toml"
+            ),
+            None => format!("no transport serves {scheme}://: this program knows {known}://"),
         }
         })
 }

@@ -218,11 +218,10 @@ impl Planner<'_> {
                 writer_config.push(from.config.clone());
             }
         }
-        let partitioning = self
+        let delivery = self
             .connections_to(to)
-            .map(|connection| connection.partitioning)
-            .next()
-            .unwrap_or_default();
+            .map(|connection| Delivery::from(connection.partitioning))
+            .max();
         let times = Times {
             patience: settings.open_timeout.unwrap_or(self.times.patience),
             ..self.times
@@ -247,7 +246,7 @@ impl Planner<'_> {
             location,
             reader_config: settings.config,
             writer_config,
-            delivery: Delivery::from(partitioning),
+            delivery: delivery.unwrap_or(Delivery::Shared),
             local_readers,
             local_writers,
             timing,

@@ -154,7 +154,7 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
             if self.reader.read(&mut self.sink)? > 0 {
                 return Ok(());
             }
-            if self.end.is_some_and(|end| self.reader.position() >= end) {
+            if self.end.is_some_and(|end| self.reader.position() >= end) && !self.has_grown().await? {
                 return match self.failure.clone() {
                     Some(failure) => Err(failure),
                     None => {
@@ -184,6 +184,14 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
             }
         }
         Ok(())
+    }
+
+    /// Asks again for the end that was reached.
+    async fn has_grown(&mut self) -> Result<bool, ChannelError> {
+        let end = self.reader.end().await?;
+        let grown = end > self.reader.position();
+        self.end = Some(end);
+        Ok(grown)
     }
 
     /// Whether no more is to be retrieved because the pipeline drains. What lies in memory is read on: it would be lost.
@@ -259,9 +267,9 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C
             announce(&name, joined, run_policy, reader.as_mut()).await?;
         }
         session.tell(member, LocalEvent::Opened);
-        let start = match (session.spec().delivery, joined.position) {
-            (Delivery::Broadcast, position) => StartAt::Offset(position.unwrap_or(0)),
-            (Delivery::Partitioned, _) => StartAt::Committed,
+        let start = match session.spec().delivery {
+            Delivery::Broadcast => StartAt::Offset(joined.position.unwrap_or(0)),
+            Delivery::Shared | Delivery::ByKey => StartAt::Committed,
         };
         reader.open(start).await?;
         if joined.epoch > 1 {
@@ -315,12 +323,13 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C
     }
 
     fn committer(&self) -> Option<Arc<dyn Committer>> {
-        self.open.as_ref().map(|open| match open.session.spec().delivery {
-            Delivery::Partitioned => open.reader.committer(),
-            Delivery::Broadcast => Arc::new(StatusCommitter {
-                session: open.session.clone(),
-                member: open.member,
-            }),
+        self.open.as_ref().map(|open| {
+            open.reader.committer().unwrap_or_else(|| {
+                Arc::new(StatusCommitter {
+                    session: open.session.clone(),
+                    member: open.member,
+                })
+            })
         })
     }
 
@@ -361,13 +370,9 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
     /// Says that all is read. The principal waits for its replicas and closes the run.
     async fn finish(&mut self) -> Result<(), ChannelError> {
         if !self.ended {
-            let end = self.reader.end().await?;
-            let left = end.saturating_sub(self.reader.position());
-            tracing::info!(
-                port = self.name,
-                "closed before its end, {left} records are unread"
-            );
+            tracing::info!(port = self.name, "closed before its end");
         }
+        let positions_are_status = self.reader.committer().is_none();
         self.reader.close().await;
         self.session.tell(self.member, LocalEvent::Stopped(Vec::new()));
         if self.member != MemberId::PRINCIPAL {
@@ -375,7 +380,7 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
             return Ok(());
         }
         self.session.replicas_finished().await?;
-        if self.session.spec().delivery == Delivery::Broadcast {
+        if positions_are_status {
             // Each replica's own position is in the status log: now that all have read, all is read for the broker, too.
             self.reader.skip_to_end().await?;
         }

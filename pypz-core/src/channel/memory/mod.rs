@@ -195,7 +195,7 @@ impl Queues {
     /// The queues that a partition's records go to.
     fn of_partition(&self, partition: u32) -> &[Queue] {
         match self.delivery {
-            Delivery::Partitioned => {
+            Delivery::Shared | Delivery::ByKey => {
                 let at = partition as usize % self.readers.len();
                 &self.readers[at..=at]
             }

@@ -153,8 +153,8 @@ impl ChannelReader for MemoryChannelReader {
         Ok(end)
     }
 
-    fn committer(&self) -> Arc<dyn Committer> {
-        Arc::new(NothingToCommit)
+    fn committer(&self) -> Option<Arc<dyn Committer>> {
+        Some(Arc::new(NothingToCommit))
     }
 
     async fn close(&mut self) {

@@ -1,0 +1,205 @@
+//! `channelConfig` and location: what the user may set.
+
+use std::time::Duration;
+
+use lapin::uri::AMQPUri;
+use pypz_core::channel::{ChannelConfig, ChannelSpec, Location};
+
+/// The settings of `channelConfig`, each with its default and meaning.
+pub const SETTINGS: [(&str, &str, &str); 6] = [
+    (
+        "prefetch",
+        "what bufferBytes holds, 16 to 512",
+        "messages that a replica has in hand, not acknowledged",
+    ),
+    (
+        "deliveryLimit",
+        "1000",
+        "attempts before a message goes to the dead letters",
+    ),
+    ("heartbeatSeconds", "10", "AMQP heartbeats of both connections"),
+    (
+        "caCertificate",
+        "the system's",
+        "PEM file with the certificates to trust (amqps)",
+    ),
+    (
+        "clientCertificate",
+        "none",
+        "PEM file with the client's certificate (amqps)",
+    ),
+    (
+        "clientKey",
+        "none",
+        "PEM file with the key of the client's certificate (amqps)",
+    ),
+];
+
+/// pypz-python's own settings, accepted so that one file serves both. The first is what `prefetch` is here.
+const PYPZ_SETTINGS: [&str; 4] = [
+    "max_poll_records",
+    "metricsEnabled",
+    "data_consumer_timeout_sec",
+    "status_consumer_timeout_sec",
+];
+
+/// The bytes of an AMQP frame: small, for lapin keeps buffers of many frames a connection.
+const FRAME_BYTES: u32 = 8_192;
+
+/// What one location's connections need.
+#[derive(Clone)]
+pub(crate) struct ConnectionConfig {
+    pub(crate) uri: AMQPUri,
+    pub(crate) ca: Option<String>,
+    pub(crate) identity: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// What a channel configures that is not right, each with the mend.
+pub(crate) fn problems(spec: &ChannelSpec) -> Vec<String> {
+    let mut problems: Vec<String> = uri(&spec.location).err().into_iter().collect();
+    let configs = std::iter::once(&spec.reader_config).chain(&spec.writer_config);
+    let mut given: Vec<(&String, &String)> = configs.flatten().collect();
+    given.sort();
+    given.dedup();
+    for (key, value) in given {
+        let shown = key.escape_debug();
+        match key.as_str() {
+            "prefetch" | "max_poll_records" if number(value, 1, 65_535).is_none() => {
+                problems.push(format!("channelConfig: '{shown}' takes a number from 1 to 65535"));
+            }
+            "deliveryLimit" if number(value, 1, 1_000_000).is_none() => {
+                problems.push(format!("channelConfig: '{shown}' takes a number from 1 to 1000000"));
+            }
+            "heartbeatSeconds" if number(value, 1, 3_600).is_none() => {
+                problems.push(format!("channelConfig: '{shown}' takes a number from 1 to 3600"));
+            }
+            "caCertificate" | "clientCertificate" | "clientKey" => {
+                if let Err(error) = std::fs::read(value) {
+                    problems.push(format!("channelConfig: '{shown}': {}: {error}", value.escape_debug()));
+                }
+            }
+            known if SETTINGS.iter().any(|(setting, ..)| *setting == known) => {}
+            known if PYPZ_SETTINGS.contains(&known) => {}
+            _ => {
+                let known: Vec<&str> = SETTINGS.iter().map(|(setting, ..)| *setting).collect();
+                problems.push(format!(
+                    "channelConfig: '{shown}' is not a setting of RabbitMQ channels: there are {}",
+                    known.join(", ")
+                ));
+            }
+        }
+    }
+    if spec.location.scheme() == "amqps" && !cfg!(feature = "tls") {
+        problems.push("channelLocation amqps:// needs the feature 'rabbitmq-tls' of pypz".to_owned());
+    }
+    problems
+}
+
+fn number(value: &str, least: u32, most: u32) -> Option<u32> {
+    value
+        .parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+}
+
+fn setting(config: &ChannelConfig, key: &str) -> Option<u32> {
+    config.get(key).and_then(|value| value.parse().ok())
+}
+
+/// The location as lapin takes it.
+fn uri(location: &Location) -> Result<AMQPUri, String> {
+    let text = format!("{}://{}", location.scheme(), location.address());
+    let wrong = |reason: &str| {
+        format!("channelLocation {location} is not amqp://user:password@host:port/vhost: {reason}")
+    };
+    let mut uri: AMQPUri = text.parse().map_err(|reason: String| {
+        let reason = if reason.contains(location.address()) { "it cannot be parsed" } else { &reason };
+        wrong(reason)
+    })?;
+    if uri.authority.host.is_empty() {
+        return Err(wrong("it names no host"));
+    }
+    if uri.vhost.is_empty() {
+        "/".clone_into(&mut uri.vhost);
+    }
+    Ok(uri)
+}
+
+/// The connections of one location, for all channels there.
+///
+/// # Errors
+///
+/// What is wrong, and the mend.
+pub(crate) fn connection(channels: &[std::sync::Arc<ChannelSpec>]) -> Result<ConnectionConfig, String> {
+    let Some(first) = channels.first() else {
+        return Err("no channels".to_owned());
+    };
+    let mut uri = uri(&first.location)?;
+    let shared = |key: &str| -> Result<Option<String>, String> {
+        let configs = channels
+            .iter()
+            .flat_map(|spec| std::iter::once(&spec.reader_config).chain(&spec.writer_config));
+        let mut values: Vec<&String> = configs.filter_map(|config| config.get(key)).collect();
+        values.dedup();
+        match values[..] {
+            [] => Ok(None),
+            [only] => Ok(Some(only.clone())),
+            _ => Err(format!(
+                "channelConfig '{key}' differs between ports that share the connections to {}: give all the same",
+                first.location
+            )),
+        }
+    };
+    let file = |key: &str| -> Result<Option<Vec<u8>>, String> {
+        let read = |path: String| std::fs::read(&path).map_err(|error| format!("{key}: {path}: {error}"));
+        shared(key)?.map(read).transpose()
+    };
+    let heartbeat = shared("heartbeatSeconds")?.and_then(|seconds| seconds.parse().ok());
+    uri.query.heartbeat = Some(heartbeat.unwrap_or(10));
+    uri.query.frame_max = Some(FRAME_BYTES);
+    uri.query.connection_timeout = Some(Duration::from_secs(5).as_millis() as u64);
+    let ca = file("caCertificate")?.map(|pem| String::from_utf8_lossy(&pem).into_owned());
+    let identity = file("clientCertificate")?.zip(file("clientKey")?);
+    Ok(ConnectionConfig { uri, ca, identity })
+}
+
+/// How many messages a reader may have in hand: as many of the longest as its share of the buffer holds.
+pub(crate) fn prefetch(spec: &ChannelSpec) -> u16 {
+    let share = spec.buffer_bytes / spec.local_readers.len().max(1);
+    let fitting = u32::try_from(share / spec.max_record_bytes.max(1)).unwrap_or(u32::MAX);
+    let config = &spec.reader_config;
+    let asked = setting(config, "prefetch").or_else(|| setting(config, "max_poll_records"));
+    u16::try_from(asked.unwrap_or_else(|| fitting.clamp(16, 512))).unwrap_or(u16::MAX)
+}
+
+/// After how many attempts a message goes to the dead letters.
+pub(crate) fn delivery_limit(spec: &ChannelSpec) -> i32 {
+    const DELIVERY_LIMIT: i32 = 1_000;
+    setting(&spec.reader_config, "deliveryLimit")
+        .and_then(|limit| i32::try_from(limit).ok())
+        .unwrap_or(DELIVERY_LIMIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_is_a_uri_and_its_password_is_never_repeated() {
+        for (text, good) in [
+            ("amqp://localhost", true),
+            ("amqp://user:secret@host:5673/vhost", true),
+            ("amqp://guest:guest@127.0.0.1:15673/", true),
+            ("amqp://user:secret@host:port/", false),
+        ] {
+            let location = Location::parse(text).unwrap();
+            let parsed = uri(&location);
+            assert_eq!(parsed.is_ok(), good, "{text}: {parsed:?}");
+            if let Err(problem) = parsed {
+                assert!(!problem.contains("secret"), "{problem}");
+            }
+        }
+        let root = uri(&Location::parse("amqp://a/").unwrap()).unwrap();
+        assert_eq!(root.vhost, "/");
+    }
+}

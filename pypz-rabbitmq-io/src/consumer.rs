@@ -1,0 +1,256 @@
+//! The task behind one reader: consumes, acknowledges, finds out what is left, and begins again on a new connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions,
+    QueueDeclareOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{Channel, Consumer, Error};
+use pypz_core::ChannelError;
+
+use crate::clients::{Clients, LOOK_AGAIN};
+use crate::error::{is_missing, is_starting, words};
+use crate::inbox::{Acknowledge, Inbox};
+
+/// How many messages are taken one by one before the reader looks at them.
+const TAKEN_AT_ONCE: usize = 64;
+
+/// The most messages that one consumer may have in hand (AMQP counts them in 16 bits).
+const LARGEST_WINDOW: u16 = u16::MAX;
+
+/// Between two looks whether a queue that still fills us is empty.
+const LOOK_AT_DEPTH: Duration = Duration::from_millis(20);
+
+/// Serves a reader until it closes.
+pub(crate) async fn run(clients: Arc<Clients>, inbox: Arc<Inbox>, queue: String, prefetch: u16) {
+    let first = std::sync::atomic::AtomicBool::new(true);
+    loop {
+        let channel = tokio::select! {
+            channel = clients.consuming.channel() => channel,
+            () = closed(&inbox) => return,
+        };
+        if !first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            inbox.lock().reconnected();
+        }
+        let mut task = Task {
+            inbox: &inbox,
+            queue: &queue,
+            channel,
+            consumers: Vec::new(),
+            window: usize::from(prefetch),
+            step: prefetch,
+            cancelled: false,
+        };
+        let lost = match task.serve().await {
+            Ok(()) => return,
+            Err(lost) => lost,
+        };
+        if is_missing(&lost) && !is_starting(&lost) {
+            inbox.fail(ChannelError::Mismatch {
+                object: format!("queue {queue}"),
+                reason: "it was deleted by someone else".to_owned(),
+            });
+            return;
+        }
+        tracing::warn!(queue, "consumer lost, what is in hand may come again: {}", words(&lost));
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+async fn closed(inbox: &Inbox) {
+    while !inbox.lock().closing {
+        inbox.wake.notified().await;
+    }
+}
+
+/// What came of waiting.
+enum Event {
+    Delivery(Option<Result<lapin::message::Delivery, Error>>),
+    Woken,
+}
+
+struct Task<'a> {
+    inbox: &'a Inbox,
+    queue: &'a str,
+    channel: Channel,
+    consumers: Vec<Consumer>,
+    /// How many messages the consumers may have in hand together.
+    window: usize,
+    /// How many the next consumer adds.
+    step: u16,
+    cancelled: bool,
+}
+
+impl Task<'_> {
+    /// Returns when the reader closes; the error says how the channel was lost.
+    async fn serve(&mut self) -> Result<(), Error> {
+        self.consume(self.step).await?;
+        loop {
+            match self.next().await {
+                Event::Delivery(Some(delivery)) => self.inbox.push(delivery?),
+                Event::Delivery(None) => return Err(self.gone().await),
+                Event::Woken => {}
+            }
+            self.acknowledge().await?;
+            if self.inbox.lock().closing {
+                return self.close().await;
+            }
+            self.find_the_end().await?;
+            self.widen().await?;
+        }
+    }
+
+    async fn consume(&mut self, prefetch: u16) -> Result<(), Error> {
+        self.channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
+        let tag = format!("data-consumer-{}-{}", self.queue, self.consumers.len());
+        let options = BasicConsumeOptions::default();
+        let (queue, none) = (self.queue.into(), FieldTable::default());
+        let consumer = self
+            .channel
+            .basic_consume(queue, tag.as_str().into(), options, none)
+            .await?;
+        self.consumers.push(consumer);
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Event {
+        let pause = if self.inbox.lock().ending { LOOK_AT_DEPTH } else { Duration::from_secs(10) };
+        let inbox = self.inbox;
+        tokio::select! {
+            biased;
+            delivery = futures::future::poll_fn(|cx| {
+                for consumer in &mut self.consumers {
+                    if let std::task::Poll::Ready(delivery) = consumer.poll_next_unpin(cx) {
+                        return std::task::Poll::Ready(delivery);
+                    }
+                }
+                std::task::Poll::Pending
+            }), if !self.cancelled => Event::Delivery(delivery),
+            () = inbox.wake.notified() => Event::Woken,
+            () = tokio::time::sleep(pause) => Event::Woken,
+        }
+    }
+
+    /// Why a consumer ended that we did not cancel: asking says it.
+    async fn gone(&self) -> Error {
+        match self.depth().await {
+            Err(error) => error,
+            Ok(_) => lapin::ErrorKind::InvalidChannelState(lapin::ChannelState::Closed, "basic.cancel").into(),
+        }
+    }
+
+    /// Acknowledges what is processed, and has the broker confirm it if somebody waits for that.
+    async fn acknowledge(&self) -> Result<(), Error> {
+        let (due, up_to) = self.inbox.lock().due();
+        match due {
+            None => {}
+            Some(Acknowledge::UpTo(tag)) => {
+                self.channel
+                    .basic_ack(tag, BasicAckOptions { multiple: true })
+                    .await?;
+            }
+            Some(Acknowledge::Each(tags)) => {
+                for tag in tags {
+                    self.channel
+                        .basic_ack(tag, BasicAckOptions { multiple: false })
+                        .await?;
+                }
+            }
+        }
+        if self.inbox.lock().flushing > 0 {
+            // Acknowledgements are not answered, but a channel does one thing after the other.
+            self.channel
+                .basic_qos(self.step, BasicQosOptions::default())
+                .await?;
+            self.inbox.settle(up_to);
+        }
+        Ok(())
+    }
+
+    /// Adds a consumer when all that may be in hand is given out and none of it acknowledged: an operator that commits late
+    /// needs to see more.
+    async fn widen(&mut self) -> Result<(), Error> {
+        let is_starved = {
+            let state = self.inbox.lock();
+            state.waiting() == 0 && state.in_hand() >= self.window
+        };
+        if is_starved && !self.cancelled {
+            let more = u16::try_from(self.window).unwrap_or(LARGEST_WINDOW);
+            self.consume(more).await?;
+            self.window += usize::from(more);
+        }
+        Ok(())
+    }
+
+    async fn depth(&self) -> Result<u32, Error> {
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let found = self
+            .channel
+            .queue_declare(self.queue.into(), passive, FieldTable::default())
+            .await?;
+        Ok(found.message_count())
+    }
+
+    /// The end is proven, not inferred: after `cancel-ok` no message is on its way to us, and then we ask for more until
+    /// there is none. The queue's depth only tells when it is worth to begin.
+    async fn find_the_end(&mut self) -> Result<(), Error> {
+        let has_to_look = {
+            let state = self.inbox.lock();
+            state.ending && !state.empty && state.waiting() == 0
+        };
+        if !has_to_look {
+            return Ok(());
+        }
+        if !self.cancelled {
+            if self.depth().await? > 0 {
+                return Ok(());
+            }
+            self.cancel().await?;
+        }
+        for _ in 0..TAKEN_AT_ONCE {
+            if self.inbox.lock().waiting() > 0 {
+                return Ok(());
+            }
+            let options = BasicGetOptions::default();
+            match self.channel.basic_get(self.queue.into(), options).await? {
+                Some(message) => self.inbox.push(message.delivery),
+                None => {
+                    let mut state = self.inbox.lock();
+                    state.empty = state.waiting() == 0;
+                    drop(state);
+                    self.inbox.filled.notify_one();
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Cancels all consumers and takes in what was on its way.
+    async fn cancel(&mut self) -> Result<(), Error> {
+        for consumer in &self.consumers {
+            let options = BasicCancelOptions::default();
+            self.channel.basic_cancel(consumer.tag(), options).await?;
+        }
+        self.cancelled = true;
+        for mut consumer in std::mem::take(&mut self.consumers) {
+            while let Some(delivery) = consumer.next().await {
+                self.inbox.push(delivery?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives back what is not acknowledged.
+    async fn close(&self) -> Result<(), Error> {
+        let _ = self.channel.close(200, "done".into()).await;
+        Ok(())
+    }
+}

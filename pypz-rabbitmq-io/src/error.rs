@@ -1,0 +1,77 @@
+//! What lapin says, as errors of a channel.
+
+use lapin::{Error, ErrorKind};
+use pypz_core::ChannelError;
+
+/// An error of a channel's objects.
+pub(crate) fn transport(channel: &str, doing: &str, error: &Error) -> ChannelError {
+    ChannelError::Transport {
+        channel: channel.to_owned(),
+        reason: format!("{doing}: {}", words(error)),
+    }
+}
+
+/// The error in one line, without control characters.
+pub(crate) fn words(error: &Error) -> String {
+    let text = match error.kind() {
+        ErrorKind::ProtocolError(said) => said.get_message().to_string(),
+        ErrorKind::IOError(io) => io.to_string(),
+        _ => error.to_string(),
+    };
+    text.escape_debug().to_string()
+}
+
+/// The broker's reply code (AMQP 0-9-1, 1.2 "Constants").
+fn code(error: &Error) -> Option<u16> {
+    match error.kind() {
+        ErrorKind::ProtocolError(said) => Some(said.get_id()),
+        _ => None,
+    }
+}
+
+/// Whether the broker does not let us in: refused, or no such virtual host.
+pub(crate) fn is_refusal(error: &Error) -> bool {
+    const ACCESS_REFUSED: u16 = 403;
+    const NOT_ALLOWED: u16 = 530;
+    matches!(code(error), Some(ACCESS_REFUSED | NOT_ALLOWED)) || is_tls(error)
+}
+
+fn is_tls(error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::IOError(io) => {
+            let text = io.to_string();
+            text.contains("certificate") || text.contains("HandshakeFailure") || text.contains("InvalidContentType")
+        }
+        _ => false,
+    }
+}
+
+/// Whether an object exists with other properties.
+pub(crate) fn is_mismatch(error: &Error) -> bool {
+    const PRECONDITION_FAILED: u16 = 406;
+    code(error) == Some(PRECONDITION_FAILED)
+}
+
+/// Whether an object is not there. A durable one whose node has just started is not there for a moment, too.
+pub(crate) fn is_missing(error: &Error) -> bool {
+    const NOT_FOUND: u16 = 404;
+    code(error) == Some(NOT_FOUND)
+}
+
+/// Whether an object is held by a node that is not up yet.
+pub(crate) fn is_starting(error: &Error) -> bool {
+    let text = words(error);
+    (is_missing(error) && (text.contains("down") || text.contains("inaccessible"))) || text.contains("timeout")
+}
+
+/// Whether the connection is gone, so that asking again on a new one may help.
+pub(crate) fn is_connection(error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::ProtocolError(said) => {
+            const CONNECTION_FORCED: u16 = 320;
+            const INTERNAL_ERROR: u16 = 541;
+            matches!(said.get_id(), CONNECTION_FORCED | INTERNAL_ERROR)
+        }
+        _ => true,
+    }
+}

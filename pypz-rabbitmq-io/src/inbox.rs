@@ -1,0 +1,325 @@
+//! What one reader has in hand: messages that it has not given out, and those that are not acknowledged.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lapin::message::Delivery;
+use pypz_core::ChannelError;
+use pypz_core::channel::Committer;
+use tokio::sync::Notify;
+
+use crate::pack::{self, PACK};
+
+/// Shared by a reader, its committer and the task that talks to the broker.
+pub(crate) struct Inbox {
+    pub(crate) channel: String,
+    state: Mutex<State>,
+    /// There is something to read, or something to know.
+    pub(crate) filled: Notify,
+    /// There is something to do for the task.
+    pub(crate) wake: Notify,
+    /// Acknowledgements have reached the broker.
+    settled: Notify,
+    patience: Duration,
+}
+
+/// A message that was not given out yet.
+pub(crate) struct Message {
+    pub(crate) body: Vec<u8>,
+    pub(crate) form: Form,
+    pub(crate) records: u32,
+}
+
+/// How a message holds its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The body is one record.
+    Bare,
+    /// The body is a pack.
+    Pack,
+    /// The body should be a pack.
+    Malformed,
+}
+
+/// A message that the broker waits for.
+struct Unacknowledged {
+    /// The position behind its last record.
+    behind: u64,
+    tag: u64,
+    /// The connection that the tag belongs to.
+    generation: u64,
+    id: Option<String>,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    messages: VecDeque<Message>,
+    /// The tag of the last message that was taken in, of this connection.
+    last_tag: u64,
+    /// Messages of another consumer that came before their turn.
+    early: BTreeMap<u64, Delivery>,
+    /// How many records `messages` hold.
+    records: u64,
+    unacknowledged: VecDeque<Unacknowledged>,
+    /// The position behind the last record that came.
+    received: u64,
+    /// The position up to which everything is processed.
+    noted: u64,
+    /// The position up to which the broker knows it.
+    acknowledged: u64,
+    generation: u64,
+    /// A message of an earlier connection came again: tags are not in the order of positions any more.
+    mixed: bool,
+    pub(crate) flushing: usize,
+    /// No writer writes any more: find out what is left.
+    pub(crate) ending: bool,
+    /// It is proven that nothing more will come.
+    pub(crate) empty: bool,
+    pub(crate) closing: bool,
+    pub(crate) failure: Option<ChannelError>,
+}
+
+/// What to acknowledge.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Acknowledge {
+    /// All messages up to this tag.
+    UpTo(u64),
+    /// These tags.
+    Each(Vec<u64>),
+}
+
+impl Inbox {
+    pub(crate) fn new(channel: &str, patience: Duration) -> Self {
+        Self {
+            channel: channel.to_owned(),
+            state: Mutex::default(),
+            filled: Notify::new(),
+            wake: Notify::new(),
+            settled: Notify::new(),
+            patience,
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a message in.
+    pub(crate) fn push(&self, delivery: Delivery) {
+        self.lock().push(delivery);
+        self.filled.notify_one();
+    }
+
+    /// Notes that all acknowledgements that were sent have reached the broker.
+    pub(crate) fn settle(&self, up_to: u64) {
+        let mut state = self.lock();
+        state.acknowledged = state.acknowledged.max(up_to);
+        drop(state);
+        self.settled.notify_waiters();
+    }
+
+    /// Ends the reader with an error.
+    pub(crate) fn fail(&self, error: ChannelError) {
+        self.lock().failure.get_or_insert(error);
+        self.filled.notify_one();
+        self.settled.notify_waiters();
+    }
+}
+
+impl State {
+    /// Takes in the messages of a channel in the order of their tags, whichever of its consumers they came to: who acknowledges
+    /// one with all before it must have seen all before it.
+    fn push(&mut self, delivery: Delivery) {
+        self.early.insert(delivery.delivery_tag, delivery);
+        while let Some(next) = self.early.remove(&(self.last_tag + 1)) {
+            self.last_tag += 1;
+            self.take(next);
+        }
+    }
+
+    fn take(&mut self, delivery: Delivery) {
+        let id = delivery.properties.message_id().as_ref().map(ToString::to_string);
+        let known = id.as_ref().and_then(|id| {
+            let in_hand = self.unacknowledged.iter_mut();
+            in_hand
+                .filter(|one| one.generation != self.generation)
+                .find(|one| one.id.as_ref() == Some(id))
+        });
+        if let Some(known) = known {
+            // It comes again because the connection was lost, and is in hand already.
+            (known.tag, known.generation) = (delivery.delivery_tag, self.generation);
+            self.mixed = true;
+            return;
+        }
+        let is_pack = delivery
+            .properties
+            .content_type()
+            .as_ref()
+            .is_some_and(|of| of.as_str() == PACK);
+        let (form, records) = match is_pack.then(|| pack::count(&delivery.data)) {
+            None => (Form::Bare, 1),
+            Some(Ok(records)) => (Form::Pack, records),
+            Some(Err(pack::Malformed)) => (Form::Malformed, 1),
+        };
+        self.received += u64::from(records);
+        self.records += u64::from(records);
+        self.unacknowledged.push_back(Unacknowledged {
+            behind: self.received,
+            tag: delivery.delivery_tag,
+            generation: self.generation,
+            id,
+        });
+        self.messages.push_back(Message {
+            body: delivery.data,
+            form,
+            records,
+        });
+    }
+
+    /// The next message to give out.
+    pub(crate) fn pop(&mut self) -> Option<Message> {
+        let message = self.messages.pop_front()?;
+        self.records -= u64::from(message.records);
+        Some(message)
+    }
+
+    /// How many records were not given out.
+    pub(crate) const fn waiting(&self) -> u64 {
+        self.records
+    }
+
+    /// How many messages of this connection the broker waits for.
+    pub(crate) fn in_hand(&self) -> usize {
+        self.unacknowledged.len()
+    }
+
+    /// A new connection: whatever was not given out comes again, to this reader or to another.
+    pub(crate) fn reconnected(&mut self) {
+        self.generation += 1;
+        self.last_tag = 0;
+        self.early.clear();
+        self.empty = false;
+        let kept = self.unacknowledged.len() - self.messages.len();
+        self.unacknowledged.truncate(kept);
+        self.received -= self.records;
+        self.messages.clear();
+        self.records = 0;
+    }
+
+    /// What has become due to acknowledge, and the position behind it.
+    pub(crate) fn due(&mut self) -> (Option<Acknowledge>, u64) {
+        let mut tags = Vec::new();
+        while let Some(first) = self.unacknowledged.front()
+            && first.behind <= self.noted
+        {
+            // A tag of a connection that is gone means nothing to the broker: it has given the message to somebody again.
+            if first.generation == self.generation {
+                tags.push(first.tag);
+            }
+            self.unacknowledged.pop_front();
+        }
+        let Some(greatest) = tags.iter().copied().max() else {
+            return (None, self.noted);
+        };
+        if self.mixed {
+            let current = self.unacknowledged.iter().filter(|one| one.generation == self.generation);
+            if current.map(|one| one.tag).min().is_some_and(|least| least < greatest) {
+                return (Some(Acknowledge::Each(tags)), self.noted);
+            }
+        }
+        (Some(Acknowledge::UpTo(greatest)), self.noted)
+    }
+}
+
+/// Acknowledges the messages of one reader.
+pub(crate) struct InboxCommitter(pub(crate) std::sync::Arc<Inbox>);
+
+#[async_trait]
+impl Committer for InboxCommitter {
+    fn commit(&self, offset: u64) {
+        let mut state = self.0.lock();
+        state.noted = state.noted.max(offset);
+        drop(state);
+        self.0.wake.notify_one();
+    }
+
+    async fn flush(&self) -> Result<(), ChannelError> {
+        let inbox = &self.0;
+        inbox.lock().flushing += 1;
+        inbox.wake.notify_one();
+        let done = async {
+            loop {
+                let settled = inbox.settled.notified();
+                tokio::pin!(settled);
+                settled.as_mut().enable();
+                {
+                    let state = inbox.lock();
+                    if state.acknowledged >= state.noted {
+                        return Ok(());
+                    }
+                    if let Some(failure) = &state.failure {
+                        return Err(failure.clone());
+                    }
+                }
+                settled.await;
+            }
+        };
+        let flushed = tokio::time::timeout(inbox.patience, done).await;
+        inbox.lock().flushing -= 1;
+        flushed.unwrap_or_else(|_| {
+            Err(ChannelError::Deadline {
+                port: inbox.channel.clone(),
+                waited_for: "the broker to take acknowledgements".to_owned(),
+                seconds: inbox.patience.as_secs(),
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lapin::protocol::BasicProperties;
+
+    fn message(tag: u64, id: &str) -> Delivery {
+        let mut delivery = Delivery::mock(tag, "".into(), "".into(), false, vec![1]);
+        delivery.properties = BasicProperties::default().with_message_id(id.into());
+        delivery
+    }
+
+    #[test]
+    fn only_what_is_processed_is_acknowledged_and_many_at_once() {
+        let mut state = State::default();
+        for tag in 1..=4 {
+            state.push(message(tag, &tag.to_string()));
+        }
+        assert_eq!(state.due(), (None, 0));
+        state.noted = 3;
+        assert_eq!(state.due(), (Some(Acknowledge::UpTo(3)), 3));
+        assert_eq!(state.in_hand(), 1);
+    }
+
+    #[test]
+    fn what_comes_again_after_a_lost_connection_is_not_given_out_twice() {
+        let mut state = State::default();
+        for (tag, id) in [(1, "a"), (2, "b"), (3, "c")] {
+            state.push(message(tag, id));
+        }
+        // Two are given out, the third was not, and comes again as a new one.
+        (0..2).for_each(|_| drop(state.pop()));
+        state.reconnected();
+        assert_eq!((state.received, state.waiting(), state.in_hand()), (2, 0, 2));
+        // In the order of the tags, whoever brings them.
+        for (tag, id) in [(3, "x"), (1, "c"), (2, "b")] {
+            state.push(message(tag, id));
+        }
+        assert_eq!((state.received, state.waiting()), (4, 2));
+        // "a" went to somebody else; "b" has a greater tag than "c", which is not processed.
+        state.noted = 2;
+        assert_eq!(state.due(), (Some(Acknowledge::Each(vec![2])), 2));
+        state.noted = 4;
+        assert_eq!(state.due(), (Some(Acknowledge::UpTo(3)), 4));
+    }
+}

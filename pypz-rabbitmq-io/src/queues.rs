@@ -1,0 +1,325 @@
+//! The objects of a channel: their names, creation, deletion, and what lies in them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use lapin::options::{
+    ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+    QueuePurgeOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, Error, ExchangeKind};
+use pypz_core::ChannelError;
+use pypz_core::channel::{ChannelSpec, Delivery};
+use pypz_core::protocol::Side;
+
+use crate::clients::{Clients, LOOK_AGAIN};
+use crate::config::delivery_limit;
+use crate::error::{is_mismatch, is_missing, words};
+
+/// The longest name of a queue, in bytes.
+const LONGEST_QUEUE: usize = 255;
+
+/// How much status a stream keeps, in bytes, and for how long: a channel whose run was broken off can be resumed that long.
+const STATUS_BYTES: i64 = 100_000_000;
+const STATUS_SEGMENT_BYTES: i64 = 10_000_000;
+const STATUS_AGE: &str = "7D";
+
+/// The longest pause between two looks for a channel.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The stream of one side's status, named as pypz-python names it.
+pub(crate) fn stream(channel: &str, side: Side) -> String {
+    match side {
+        Side::Readers => format!("{channel}.reader.status"),
+        Side::Writers => format!("{channel}.writer.status"),
+    }
+}
+
+/// Where messages go that no replica survives.
+fn dead_letters(channel: &str) -> String {
+    format!("{channel}.dead-letters")
+}
+
+/// The queue of a reader: one for all that compete, else one each, named as pypz-python names them.
+pub(crate) fn queue_of(spec: &ChannelSpec, reader: u32) -> String {
+    match (spec.delivery, reader) {
+        (Delivery::Shared, _) | (_, 0) => spec.name().to_owned(),
+        (Delivery::ByKey | Delivery::Broadcast, reader) => format!("{}-{reader}", spec.name()),
+    }
+}
+
+/// By what a record finds the queue of a partition.
+pub(crate) fn routing_key(spec: &ChannelSpec, partition: u32) -> String {
+    match (spec.delivery, partition) {
+        (Delivery::ByKey, 1..) => partition.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn queues(spec: &ChannelSpec) -> Vec<(String, String)> {
+    let readers = match spec.delivery {
+        Delivery::Shared => 1,
+        Delivery::ByKey | Delivery::Broadcast => u32::try_from(spec.layout.readers.len()).unwrap_or(u32::MAX),
+    };
+    (0..readers)
+        .map(|reader| (queue_of(spec, reader), routing_key(spec, reader)))
+        .collect()
+}
+
+/// A name that is too long for a queue.
+pub(crate) fn name_problem(spec: &ChannelSpec) -> Option<String> {
+    let longest = stream(spec.name(), Side::Readers);
+    (longest.len() > LONGEST_QUEUE).then(|| {
+        format!(
+            "queue {longest} would have {} bytes, RabbitMQ's limit is {LONGEST_QUEUE}: use shorter names",
+            longest.len()
+        )
+    })
+}
+
+fn table<const N: usize>(arguments: [(&str, AMQPValue); N]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in arguments {
+        table.insert(name.into(), value);
+    }
+    table
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
+
+const DURABLE: QueueDeclareOptions = QueueDeclareOptions {
+    passive: false,
+    durable: true,
+    exclusive: false,
+    auto_delete: false,
+    nowait: false,
+};
+
+const PASSIVE: QueueDeclareOptions = QueueDeclareOptions {
+    passive: true,
+    ..DURABLE
+};
+
+/// Creates everything, or finds that it is there and right.
+pub(crate) async fn create(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result<(), ChannelError> {
+    refuse_other_layout(clients, spec).await?;
+    let work = |opened: Channel| -> BoxFuture<'static, Result<Option<Error>, Error>> {
+        let spec = Arc::clone(spec);
+        async move {
+            match declare(&opened, &spec).await {
+                Err(error) if is_mismatch(&error) => Ok(Some(error)),
+                declared => declared.map(|()| None),
+            }
+        }
+        .boxed()
+    };
+    let channel = spec.name();
+    match clients
+        .insistently(channel, "creating exchange and queues", spec.timing.patience, work)
+        .await?
+    {
+        None => Ok(()),
+        Some(error) => Err(ChannelError::Mismatch {
+            object: format!("channel {channel}"),
+            reason: format!(
+                "{}: it was made by another layout or by pypz-python; read it empty and delete it, or use another name",
+                words(&error)
+            ),
+        }),
+    }
+}
+
+async fn declare(opened: &Channel, spec: &ChannelSpec) -> Result<(), Error> {
+    let channel = spec.name();
+    let kind = match spec.delivery {
+        Delivery::Shared | Delivery::ByKey => ExchangeKind::Direct,
+        Delivery::Broadcast => ExchangeKind::Fanout,
+    };
+    let durable = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    opened
+        .exchange_declare(channel.into(), kind, durable, FieldTable::default())
+        .await?;
+    let dead = dead_letters(channel);
+    let quorum = table([("x-queue-type", text("quorum"))]);
+    opened.queue_declare(dead.as_str().into(), DURABLE, quorum).await?;
+    for (queue, key) in queues(spec) {
+        let arguments = table([
+            ("x-queue-type", text("quorum")),
+            ("x-overflow", text("reject-publish")),
+            ("x-delivery-limit", AMQPValue::LongInt(delivery_limit(spec))),
+            ("x-dead-letter-exchange", text("")),
+            ("x-dead-letter-routing-key", text(&dead)),
+            ("x-dead-letter-strategy", text("at-least-once")),
+        ]);
+        let queue = queue.as_str();
+        opened.queue_declare(queue.into(), DURABLE, arguments).await?;
+        let (bind, none) = (QueueBindOptions::default(), FieldTable::default());
+        opened
+            .queue_bind(queue.into(), channel.into(), key.as_str().into(), bind, none)
+            .await?;
+    }
+    for side in Side::BOTH {
+        let arguments = table([
+            ("x-queue-type", text("stream")),
+            ("x-max-age", text(STATUS_AGE)),
+            ("x-max-length-bytes", AMQPValue::LongLongInt(STATUS_BYTES)),
+            (
+                "x-stream-max-segment-size-bytes",
+                AMQPValue::LongLongInt(STATUS_SEGMENT_BYTES),
+            ),
+        ]);
+        opened
+            .queue_declare(stream(channel, side).as_str().into(), DURABLE, arguments)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Refuses to go on beside the queue of a replica that this layout does not have.
+async fn refuse_other_layout(clients: &Clients, spec: &ChannelSpec) -> Result<(), ChannelError> {
+    let other = format!("{}-{}", spec.name(), queues(spec).len());
+    if let Some(unread) = messages(clients, spec, &other).await? {
+        return Err(ChannelError::Mismatch {
+            object: format!("queue {other}"),
+            reason: format!(
+                "it is there with {unread} messages in it, but the pipeline has {} queues: another number of replicas made it; \
+                 read it empty with that, or delete it",
+                queues(spec).len()
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// How many messages wait in a queue; `None` if it is not there.
+async fn messages(clients: &Clients, spec: &ChannelSpec, queue: &str) -> Result<Option<u32>, ChannelError> {
+    let name = queue.to_owned();
+    let work = move |opened: Channel| -> BoxFuture<'static, Result<Option<u32>, Error>> {
+        let name = name.clone();
+        async move {
+            match opened
+                .queue_declare(name.as_str().into(), PASSIVE, FieldTable::default())
+                .await
+            {
+                Ok(found) => Ok(Some(found.message_count())),
+                Err(error) if is_missing(&error) && !crate::error::is_starting(&error) => Ok(None),
+                Err(error) => Err(error),
+            }
+        }
+        .boxed()
+    };
+    clients
+        .insistently(spec.name(), &format!("looking at queue {queue}"), spec.timing.patience, work)
+        .await
+}
+
+/// Waits until the principal reader has created everything: the stream of the writers is the last.
+pub(crate) async fn exists(
+    clients: &Clients,
+    spec: &ChannelSpec,
+    patience: Duration,
+) -> Result<(), ChannelError> {
+    let last = stream(spec.name(), Side::Writers);
+    let found = async {
+        // Each look at a missing queue is a line in the broker's log.
+        let mut pause = LOOK_AGAIN;
+        while messages(clients, spec, &last).await?.is_none() {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+        }
+        Ok(())
+    };
+    tokio::time::timeout(patience, found).await.unwrap_or_else(|_| {
+        Err(ChannelError::Deadline {
+            port: clients.location.to_string(),
+            waited_for: format!("queue {last}, which the principal reader creates"),
+            seconds: patience.as_secs(),
+        })
+    })
+}
+
+/// Takes all messages out of the queues of a run that was given up. Returns how many there were.
+pub(crate) async fn purge(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result<u64, ChannelError> {
+    let work = |opened: Channel| -> BoxFuture<'static, Result<u64, Error>> {
+        let spec = Arc::clone(spec);
+        async move {
+            let mut purged = 0;
+            for (queue, _) in queues(&spec) {
+                let options = QueuePurgeOptions::default();
+                purged += u64::from(opened.queue_purge(queue.as_str().into(), options).await?);
+            }
+            Ok(purged)
+        }
+        .boxed()
+    };
+    clients
+        .insistently(spec.name(), "emptying queues", spec.timing.patience, work)
+        .await
+}
+
+/// Deletes everything, unless a message is unread. Dead letters are kept for whoever looks after them.
+///
+/// Nobody writes any more, so what is found empty stays empty. (Quorum queues cannot be deleted "if empty".)
+pub(crate) async fn delete(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result<(), ChannelError> {
+    let mut all: Vec<String> = queues(spec).into_iter().map(|(queue, _)| queue).collect();
+    for queue in &all {
+        let unread = messages(clients, spec, queue).await?.unwrap_or(0);
+        if unread > 0 {
+            return Err(ChannelError::Unread {
+                object: format!("queue {queue}"),
+                unread: unread.into(),
+            });
+        }
+    }
+    let dead = dead_letters(spec.name());
+    match messages(clients, spec, &dead).await?.unwrap_or(0) {
+        0 => all.push(dead),
+        letters => {
+            return Err(ChannelError::Unread {
+                object: format!("queue {dead}, for messages that were given up after deliveryLimit attempts,"),
+                unread: letters.into(),
+            });
+        }
+    }
+    all.extend(Side::BOTH.map(|side| stream(spec.name(), side)));
+    let work = |opened: Channel| -> BoxFuture<'static, Result<(), Error>> {
+        let (spec, all) = (Arc::clone(spec), all.clone());
+        async move {
+            for queue in all {
+                opened
+                    .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
+                    .await?;
+            }
+            opened
+                .exchange_delete(spec.name().into(), ExchangeDeleteOptions::default())
+                .await
+        }
+        .boxed()
+    };
+    clients
+        .insistently(spec.name(), "deleting exchange and queues", spec.timing.patience, work)
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_and_dead_letters_have_names_of_their_own() {
+        let names = [
+            stream("pl.r.in", Side::Readers),
+            stream("pl.r.in", Side::Writers),
+            dead_letters("pl.r.in"),
+        ];
+        assert_eq!(names, ["pl.r.in.reader.status", "pl.r.in.writer.status", "pl.r.in.dead-letters"]);
+    }
+}

@@ -1,0 +1,207 @@
+//! The reading end of a channel on RabbitMQ.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pypz_core::ChannelError;
+use pypz_core::channel::{ChannelReader, ChannelSpec, Committer, Details, RawRecord, RecordSink, StartAt};
+use pypz_core::codec::CodecError;
+
+use crate::clients::Clients;
+use crate::inbox::{Form, Inbox, InboxCommitter, Message};
+use crate::pack::Cursor;
+use crate::{config, consumer, queues};
+
+/// Reads for one replica: from the one queue that all replicas compete for, or from a queue of its own where each gets
+/// everything or its own keys.
+///
+/// The principal's reader declares exchange, queues and streams, and deletes them. A position counts the records that
+/// this reader was given since it opened: a queue has no offsets, and what was acknowledged never comes again.
+pub struct RabbitMqChannelReader {
+    clients: Arc<Clients>,
+    spec: Arc<ChannelSpec>,
+    index: u32,
+    inbox: Arc<Inbox>,
+    task: Option<tokio::task::JoinHandle<()>>,
+    /// A message that was begun and not finished, because the sink was full, and how many of its records are left.
+    current: Option<(Message, Cursor, u32)>,
+    position: u64,
+    poison: Option<ChannelError>,
+}
+
+impl std::fmt::Debug for RabbitMqChannelReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RabbitMqChannelReader")
+            .field("channel", &self.spec.name())
+            .field("index", &self.index)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RabbitMqChannelReader {
+    pub(crate) fn new(clients: Arc<Clients>, spec: Arc<ChannelSpec>, index: u32) -> Self {
+        let inbox = Arc::new(Inbox::new(spec.name(), spec.timing.patience));
+        Self {
+            clients,
+            spec,
+            index,
+            inbox,
+            task: None,
+            current: None,
+            position: 0,
+            poison: None,
+        }
+    }
+
+    /// Gives the sink records of one message; what is left of it stays in `current`.
+    fn give(
+        &mut self,
+        message: Message,
+        mut cursor: Cursor,
+        mut left: u32,
+        sink: &mut dyn RecordSink,
+    ) -> Result<usize, CodecError> {
+        let mut taken = 0;
+        let partition = self.spec.partition_of(self.index);
+        while left > 0 {
+            if sink.is_full() {
+                self.current = Some((message, cursor, left));
+                break;
+            }
+            let packed = match message.form {
+                Form::Bare => None,
+                Form::Pack => cursor.next(&message.body).unwrap_or_default(),
+                Form::Malformed => {
+                    return Err(CodecError::decode("a pack of records", "the lengths in it do not fit"));
+                }
+            };
+            let mut details = || packed.as_ref().map_or_else(Details::default, crate::pack::Packed::details);
+            let payload = packed.as_ref().map_or(&message.body[..], |packed| packed.payload);
+            sink.take(RawRecord {
+                partition,
+                offset: self.position,
+                payload,
+                details: &mut details,
+            })?;
+            self.position += 1;
+            taken += 1;
+            left -= 1;
+        }
+        Ok(taken)
+    }
+}
+
+#[async_trait]
+impl ChannelReader for RabbitMqChannelReader {
+    async fn create_resources(&mut self) -> Result<(), ChannelError> {
+        queues::create(&self.clients, &self.spec).await
+    }
+
+    async fn delete_resources(&mut self) -> Result<(), ChannelError> {
+        queues::delete(&self.clients, &self.spec).await
+    }
+
+    async fn skip_to_end(&mut self) -> Result<u64, ChannelError> {
+        queues::purge(&self.clients, &self.spec).await
+    }
+
+    async fn open(&mut self, _start: StartAt) -> Result<(), ChannelError> {
+        let queue = queues::queue_of(&self.spec, self.index);
+        let (clients, inbox) = (Arc::clone(&self.clients), Arc::clone(&self.inbox));
+        let prefetch = config::prefetch(&self.spec);
+        self.task = Some(
+            self.clients
+                .spawn(consumer::run(clients, inbox, queue, prefetch)),
+        );
+        Ok(())
+    }
+
+    fn read(&mut self, sink: &mut dyn RecordSink) -> Result<usize, ChannelError> {
+        let mut taken = 0;
+        while !sink.is_full() {
+            if let Some(poison) = &self.poison {
+                return if taken > 0 { Ok(taken) } else { Err(poison.clone()) };
+            }
+            let next = self.current.take().or_else(|| {
+                let message = self.inbox.lock().pop()?;
+                let records = message.records;
+                Some((message, Cursor::default(), records))
+            });
+            let Some((message, cursor, left)) = next else {
+                break;
+            };
+            let before = self.position;
+            match self.give(message, cursor, left, sink) {
+                Ok(given) => taken += given,
+                Err(source) => {
+                    taken += usize::try_from(self.position - before).unwrap_or(0);
+                    self.poison = Some(ChannelError::Poison {
+                        channel: self.spec.name().to_owned(),
+                        partition: self.spec.partition_of(self.index),
+                        offset: self.position,
+                        source,
+                    });
+                }
+            }
+        }
+        if taken == 0
+            && let Some(failure) = &self.inbox.lock().failure
+        {
+            return Err(failure.clone());
+        }
+        Ok(taken)
+    }
+
+    async fn readable(&mut self) {
+        // All that may be in hand may be given out: then the task has to ask for more.
+        self.inbox.wake.notify_one();
+        self.inbox.filled.notified().await;
+    }
+
+    fn position(&self) -> u64 {
+        self.position
+    }
+
+    async fn end(&mut self) -> Result<u64, ChannelError> {
+        loop {
+            let filled = self.inbox.filled.notified();
+            {
+                let mut state = self.inbox.lock();
+                if let Some(failure) = &state.failure {
+                    return Err(failure.clone());
+                }
+                let left = self.current.as_ref().map_or(0, |(_, _, left)| *left);
+                let at_hand = u64::from(left) + state.waiting();
+                if at_hand > 0 || state.empty {
+                    return Ok(self.position + at_hand);
+                }
+                state.ending = true;
+            }
+            self.inbox.wake.notify_one();
+            filled.await;
+        }
+    }
+
+    fn committer(&self) -> Option<Arc<dyn Committer>> {
+        Some(Arc::new(InboxCommitter(Arc::clone(&self.inbox))))
+    }
+
+    async fn close(&mut self) {
+        self.inbox.lock().closing = true;
+        self.inbox.wake.notify_one();
+        if let Some(task) = self.task.take() {
+            let aborted = task.abort_handle();
+            if tokio::time::timeout(self.spec.timing.heartbeat, task).await.is_err() {
+                aborted.abort();
+            }
+        }
+    }
+}
+
+impl Drop for RabbitMqChannelReader {
+    fn drop(&mut self) {
+        self.inbox.lock().closing = true;
+        self.inbox.wake.notify_one();
+    }
+}

@@ -1,0 +1,283 @@
+//! Status over two streams a channel.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use lapin::message::Delivery;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Consumer, Error};
+use pypz_core::ChannelError;
+use pypz_core::channel::{ChannelSpec, StatusEvent, StatusLog};
+use pypz_core::protocol::{Layout, MemberId, Side, StatusRecord};
+use tokio::sync::mpsc;
+
+use crate::clients::Clients;
+use crate::error::words;
+use crate::queues::stream;
+
+/// How many status events of a channel may wait.
+const EVENTS: usize = 1_024;
+
+/// How many records may wait to be published; the newest says everything.
+const OUTGOING: usize = 64;
+
+/// How many records a consumer may have in hand.
+const PREFETCH: u16 = 500;
+
+/// The message type of a mark.
+const MARK: &str = "pypz.mark";
+
+/// Between two attempts after an error: a channel whose streams are deleted is over for us, and costs next to nothing.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// One channel's status log.
+pub(crate) struct RabbitMqStatusLog {
+    channel: String,
+    events: mpsc::Receiver<StatusEvent>,
+    outgoing: mpsc::Sender<StatusRecord>,
+    tasks: [tokio::task::JoinHandle<()>; 2],
+}
+
+impl RabbitMqStatusLog {
+    /// Opens the log, whose streams must exist.
+    pub(crate) fn open(clients: &Arc<Clients>, spec: &ChannelSpec) -> Self {
+        let (given, events) = mpsc::channel(EVENTS);
+        let (outgoing, taken) = mpsc::channel(OUTGOING);
+        let listening = Listening {
+            layout: Arc::clone(&spec.layout),
+            mark: uuid::Uuid::now_v7().simple().to_string(),
+            mark_bytes: mark_bytes(spec),
+            next: [None; 2],
+            history: [false; 2],
+            events: given,
+        };
+        let tasks = [
+            clients.spawn(listen(Arc::clone(clients), listening)),
+            clients.spawn(speak(Arc::clone(clients), Arc::clone(&spec.layout), taken)),
+        ];
+        Self {
+            channel: spec.name().to_owned(),
+            events,
+            outgoing,
+            tasks,
+        }
+    }
+}
+
+impl Drop for RabbitMqStatusLog {
+    fn drop(&mut self) {
+        // What is published is on its way; the broker has it before the connection says good-bye.
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+#[async_trait]
+impl StatusLog for RabbitMqStatusLog {
+    async fn next(&mut self) -> Result<StatusEvent, ChannelError> {
+        match self.events.recv().await {
+            Some(event) => Ok(event),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn publish(&mut self, record: StatusRecord) -> Result<(), ChannelError> {
+        self.outgoing
+            .try_send(record)
+            .map_err(|error| ChannelError::Transport {
+                channel: self.channel.clone(),
+                reason: format!("status is not published: {error}"),
+            })
+    }
+}
+
+/// The text of a mark: a sign of life of the seven fields that pypz-python accepts, from a member of this process.
+fn mark_bytes(spec: &ChannelSpec) -> Vec<u8> {
+    let layout = &spec.layout;
+    let reader = spec.local_readers.first().copied();
+    let writer = spec.local_writers.first().copied().unwrap_or(0);
+    let speaker = reader.map_or_else(|| MemberId::writer(writer), MemberId::reader);
+    let is_grouped = reader.is_some() && layout.readers.len() > 1;
+    let group = if is_grouped { format!("\"{}\"", layout.channel) } else { "null".to_owned() };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    format!(
+        "{{\"channel_name\": \"{}\", \"channel_context_name\": \"{}\", \"channel_group_name\": {group}, \
+         \"channel_group_index\": {}, \"status\": \"HealthCheck\", \"payload\": {{}}, \"timestamp\": {}}}",
+        layout.channel,
+        layout.name(speaker),
+        reader.unwrap_or(0),
+        now.unwrap_or_default().as_millis()
+    )
+    .into_bytes()
+}
+
+/// Publishes what the protocol says. A record that the broker does not take is followed by the next heartbeat's.
+async fn speak(clients: Arc<Clients>, layout: Arc<Layout>, mut outgoing: mpsc::Receiver<StatusRecord>) {
+    loop {
+        let channel = clients.publishing.channel().await;
+        while let Some(record) = outgoing.recv().await {
+            let stream = stream(&layout.channel, record.side);
+            if let Err(error) = publish(&channel, &stream, &record.bytes, text()).await {
+                tracing::debug!(stream, "status not published: {}", words(&error));
+                break;
+            }
+        }
+        if outgoing.is_closed() {
+            return;
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// The properties of text: pypz-python's client takes what has no encoding for bytes.
+fn text() -> BasicProperties {
+    BasicProperties::default().with_content_encoding("utf-8".into())
+}
+
+async fn publish(
+    channel: &Channel,
+    stream: &str,
+    bytes: &[u8],
+    properties: BasicProperties,
+) -> Result<(), Error> {
+    let options = BasicPublishOptions::default();
+    channel
+        .basic_publish("".into(), stream.into(), options, bytes, properties)
+        .await
+        .map(drop)
+}
+
+/// What a listener has heard so far.
+struct Listening {
+    layout: Arc<Layout>,
+    /// The id of our marks.
+    mark: String,
+    mark_bytes: Vec<u8>,
+    /// By side: the offset of the next record.
+    next: [Option<u64>; 2],
+    /// By side: whether all is read that was there when we came.
+    history: [bool; 2],
+    events: mpsc::Sender<StatusEvent>,
+}
+
+async fn listen(clients: Arc<Clients>, mut listening: Listening) {
+    loop {
+        let channel = clients.consuming.channel().await;
+        match listening.serve(&clients, &channel).await {
+            Ok(()) => return,
+            Err(error) => tracing::debug!(
+                channel = &*listening.layout.channel,
+                "status: {}",
+                words(&error)
+            ),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+impl Listening {
+    /// Returns when nobody listens any more.
+    async fn serve(&mut self, clients: &Clients, channel: &Channel) -> Result<(), Error> {
+        channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
+        let mut consumers = Vec::new();
+        for side in Side::BOTH {
+            consumers.push(self.consume(channel, side).await?);
+        }
+        self.leave_marks(clients).await?;
+        let [readers, writers] = &mut consumers[..] else {
+            return Ok(());
+        };
+        loop {
+            let (place, delivery) = tokio::select! {
+                delivery = readers.next() => (0, delivery),
+                delivery = writers.next() => (1, delivery),
+            };
+            let Some(delivery) = delivery else {
+                return Err(lapin::ErrorKind::InvalidChannelState(lapin::ChannelState::Closed, "status").into());
+            };
+            let delivery = delivery?;
+            delivery.acker.ack(BasicAckOptions::default()).await?;
+            if self.hear(place, delivery).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn consume(&self, channel: &Channel, side: Side) -> Result<Consumer, Error> {
+        let stream = stream(&self.layout.channel, side);
+        let start = match self.next[place(side)] {
+            None => AMQPValue::LongString("first".into()),
+            Some(offset) => AMQPValue::LongLongInt(i64::try_from(offset).unwrap_or(i64::MAX)),
+        };
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-stream-offset".into(), start);
+        let tag = format!("status-consumer-{stream}");
+        let options = BasicConsumeOptions::default();
+        channel
+            .basic_consume(stream.as_str().into(), tag.as_str().into(), options, arguments)
+            .await
+    }
+
+    /// A stream does not tell its end: what is before a mark of our own was there when we came.
+    async fn leave_marks(&self, clients: &Clients) -> Result<(), Error> {
+        if self.history == [true; 2] {
+            return Ok(());
+        }
+        let channel = clients.publishing.channel().await;
+        let mark = text()
+            .with_type(MARK.into())
+            .with_message_id(self.mark.as_str().into());
+        for side in Side::BOTH {
+            let stream = stream(&self.layout.channel, side);
+            publish(&channel, &stream, &self.mark_bytes, mark.clone()).await?;
+        }
+        let _ = channel.close(200, "done".into()).await;
+        Ok(())
+    }
+
+    /// Gives a record to the protocol; fails when nobody listens any more.
+    async fn hear(&mut self, place: usize, delivery: Delivery) -> Result<(), mpsc::error::SendError<StatusEvent>> {
+        if let Some(offset) = offset_of(&delivery) {
+            if self.next[place].is_some_and(|next| offset < next) {
+                // A stream gives out whole chunks: this one was heard before the connection was lost.
+                return Ok(());
+            }
+            self.next[place] = Some(offset + 1);
+        }
+        let kind = delivery.properties.kind().as_ref();
+        if kind.is_none_or(|kind| kind.as_str() != MARK) {
+            let record = StatusRecord {
+                side: Side::BOTH[place],
+                bytes: delivery.data,
+            };
+            return self.events.send(StatusEvent::Record(record)).await;
+        }
+        let id = delivery.properties.message_id().as_ref();
+        if id.is_some_and(|id| id.as_str() == self.mark) && !self.history[place] {
+            self.history[place] = true;
+            if self.history == [true; 2] {
+                return self.events.send(StatusEvent::HistoryRead).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+const fn place(side: Side) -> usize {
+    match side {
+        Side::Readers => 0,
+        Side::Writers => 1,
+    }
+}
+
+fn offset_of(delivery: &Delivery) -> Option<u64> {
+    let headers = delivery.properties.headers().as_ref()?;
+    match headers.inner().get("x-stream-offset")? {
+        AMQPValue::LongLongInt(offset) => u64::try_from(*offset).ok(),
+        _ => None,
+    }
+}

@@ -47,11 +47,12 @@ async fn main() -> ExitCode {
     run::run(&mut pipeline, &job, &common).await.into()
 }
 
-/// Logs warnings, or what `RUST_LOG` asks for.
+/// Logs warnings, or what `RUST_LOG` asks for. What RabbitMQ's client has to say, the transport says with its cause.
 fn log_to_stderr() {
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| "lapin=off".to_owned());
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::WARN.into())
-        .from_env_lossy();
+        .parse_lossy(asked);
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

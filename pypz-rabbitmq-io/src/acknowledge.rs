@@ -240,7 +240,10 @@ pub(crate) async fn run(clients: Arc<Clients>, outbox: Arc<Outbox>) {
                 return;
             }
             Err(Lost::Connection(error)) if is_missing(&error) && !is_starting(&error) => {
-                outbox.fail(format!("the exchange was deleted by someone else ({})", words(&error)));
+                outbox.fail(format!(
+                    "the exchange was deleted by someone else ({})",
+                    words(&error)
+                ));
                 return;
             }
             Err(Lost::Connection(error)) => tracing::debug!(
@@ -249,7 +252,9 @@ pub(crate) async fn run(clients: Arc<Clients>, outbox: Arc<Outbox>) {
                 unconfirmed.len(),
                 words(&error)
             ),
-            Err(Lost::Nack) => tracing::debug!(channel = outbox.channel, "the broker could not take a message"),
+            Err(Lost::Nack) => {
+                tracing::debug!(channel = outbox.channel, "the broker could not take a message")
+            }
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
@@ -281,7 +286,9 @@ struct Publisher<'a> {
 
 impl Publisher<'_> {
     async fn serve(&mut self, again: &mut VecDeque<Outgoing>) -> Result<(), Lost> {
-        self.channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        self.channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await?;
         loop {
             while self.confirms.len() < WINDOW {
                 let next = again.pop_front().or_else(|| self.outbox.take());

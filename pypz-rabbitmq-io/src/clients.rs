@@ -106,7 +106,8 @@ impl Link {
     /// Waits until there is a connection.
     async fn up(&self) -> Option<Arc<Connection>> {
         let mut current = self.current.clone();
-        let up = current.wait_for(|connection| connection.as_ref().is_some_and(|one| one.status().connected()));
+        let up =
+            current.wait_for(|connection| connection.as_ref().is_some_and(|one| one.status().connected()));
         up.await.ok().and_then(|connection| connection.clone())
     }
 
@@ -169,7 +170,10 @@ async fn supervise(
         pause = LOOK_AGAIN;
         if let Some(lost_at) = lost_at.take() {
             let seconds = lost_at.elapsed().as_secs_f64();
-            tracing::info!(location, "broker unreachable for {seconds:.1} s, reconnected to {purpose}");
+            tracing::info!(
+                location,
+                "broker unreachable for {seconds:.1} s, reconnected to {purpose}"
+            );
         }
         let mut events = std::pin::pin!(connection.events_listener());
         current.send_replace(Some(Arc::clone(&connection)));
@@ -180,7 +184,9 @@ async fn supervise(
                     let reason = reason.escape_debug();
                     tracing::warn!(location, "broker takes no records (connection.blocked): {reason}");
                 }
-                Ok(Some(Event::ConnectionUnblocked)) => tracing::info!(location, "broker takes records again"),
+                Ok(Some(Event::ConnectionUnblocked)) => {
+                    tracing::info!(location, "broker takes records again")
+                }
                 Ok(Some(Event::Error(error))) if !connection.status().connected() => {
                     note(&error);
                     break;
@@ -192,15 +198,25 @@ async fn supervise(
         }
         lost_at = Some(Instant::now());
         current.send_replace(None);
-        let cause = trouble.lock().unwrap_or_else(PoisonError::into_inner).last.clone();
+        let cause = trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .last
+            .clone();
         let cause = cause.as_deref().unwrap_or("closed by the broker");
-        tracing::warn!(location, "connection to {purpose} lost, connecting again: {cause}");
+        tracing::warn!(
+            location,
+            "connection to {purpose} lost, connecting again: {cause}"
+        );
     }
 }
 
 async fn connect(config: &ConnectionConfig, purpose: &str) -> Result<Connection, Error> {
     let tls = OwnedTLSConfig {
-        identity: config.identity.clone().map(|(pem, key)| OwnedIdentity::PKCS8 { pem, key }),
+        identity: config
+            .identity
+            .clone()
+            .map(|(pem, key)| OwnedIdentity::PKCS8 { pem, key }),
         cert_chain: config.ca.clone(),
     };
     let name = format!("pypz pid {} to {purpose}", std::process::id());
@@ -223,7 +239,9 @@ impl Clients {
         channels: &[Arc<ChannelSpec>],
         patience: Duration,
     ) -> Result<Arc<Self>, ChannelError> {
-        let location = channels.first().map_or_else(Location::memory, |spec| spec.location.clone());
+        let location = channels
+            .first()
+            .map_or_else(Location::memory, |spec| spec.location.clone());
         let wrong = |reason: String| ChannelError::Configuration {
             port: location.to_string(),
             reason,
@@ -266,13 +284,19 @@ impl Clients {
             }
             if now >= log_at {
                 log_at = now + LOG_EVERY;
-                tracing::info!(location, "waiting for the broker, retrying, {left} s left: {cause}");
+                tracing::info!(
+                    location,
+                    "waiting for the broker, retrying, {left} s left: {cause}"
+                );
             }
         }
     }
 
     /// Runs a task on the location's own thread.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+    pub(crate) fn spawn(
+        &self,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> tokio::task::JoinHandle<()> {
         self.thread.handle.spawn(task)
     }
 

@@ -68,14 +68,19 @@ pub(crate) fn problems(spec: &ChannelSpec) -> Vec<String> {
                 problems.push(format!("channelConfig: '{shown}' takes a number from 1 to 65535"));
             }
             "deliveryLimit" if number(value, 1, 1_000_000).is_none() => {
-                problems.push(format!("channelConfig: '{shown}' takes a number from 1 to 1000000"));
+                problems.push(format!(
+                    "channelConfig: '{shown}' takes a number from 1 to 1000000"
+                ));
             }
             "heartbeatSeconds" if number(value, 1, 3_600).is_none() => {
                 problems.push(format!("channelConfig: '{shown}' takes a number from 1 to 3600"));
             }
             "caCertificate" | "clientCertificate" | "clientKey" => {
                 if let Err(error) = std::fs::read(value) {
-                    problems.push(format!("channelConfig: '{shown}': {}: {error}", value.escape_debug()));
+                    problems.push(format!(
+                        "channelConfig: '{shown}': {}: {error}",
+                        value.escape_debug()
+                    ));
                 }
             }
             known if SETTINGS.iter().any(|(setting, ..)| *setting == known) => {}
@@ -113,7 +118,11 @@ fn uri(location: &Location) -> Result<AMQPUri, String> {
         format!("channelLocation {location} is not amqp://user:password@host:port/vhost: {reason}")
     };
     let mut uri: AMQPUri = text.parse().map_err(|reason: String| {
-        let reason = if reason.contains(location.address()) { "it cannot be parsed" } else { &reason };
+        let reason = if reason.contains(location.address()) {
+            "it cannot be parsed"
+        } else {
+            &reason
+        };
         wrong(reason)
     })?;
     if uri.authority.host.is_empty() {

@@ -56,7 +56,11 @@ pub(crate) async fn run(clients: Arc<Clients>, inbox: Arc<Inbox>, queue: String,
             });
             return;
         }
-        tracing::warn!(queue, "consumer lost, what is in hand may come again: {}", words(&lost));
+        tracing::warn!(
+            queue,
+            "consumer lost, what is in hand may come again: {}",
+            words(&lost)
+        );
         tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
@@ -105,7 +109,9 @@ impl Task<'_> {
     }
 
     async fn consume(&mut self, prefetch: u16) -> Result<(), Error> {
-        self.channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
+        self.channel
+            .basic_qos(prefetch, BasicQosOptions::default())
+            .await?;
         let tag = format!("data-consumer-{}-{}", self.queue, self.consumers.len());
         let options = BasicConsumeOptions::default();
         let (queue, none) = (self.queue.into(), FieldTable::default());
@@ -118,7 +124,11 @@ impl Task<'_> {
     }
 
     async fn next(&mut self) -> Event {
-        let pause = if self.inbox.lock().ending { LOOK_AT_DEPTH } else { Duration::from_secs(10) };
+        let pause = if self.inbox.lock().ending {
+            LOOK_AT_DEPTH
+        } else {
+            Duration::from_secs(10)
+        };
         let inbox = self.inbox;
         tokio::select! {
             biased;
@@ -139,7 +149,9 @@ impl Task<'_> {
     async fn gone(&self) -> Error {
         match self.depth().await {
             Err(error) => error,
-            Ok(_) => lapin::ErrorKind::InvalidChannelState(lapin::ChannelState::Closed, "basic.cancel").into(),
+            Ok(_) => {
+                lapin::ErrorKind::InvalidChannelState(lapin::ChannelState::Closed, "basic.cancel").into()
+            }
         }
     }
 

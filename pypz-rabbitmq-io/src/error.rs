@@ -40,7 +40,9 @@ fn is_tls(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::IOError(io) => {
             let text = io.to_string();
-            text.contains("certificate") || text.contains("HandshakeFailure") || text.contains("InvalidContentType")
+            text.contains("certificate")
+                || text.contains("HandshakeFailure")
+                || text.contains("InvalidContentType")
         }
         _ => false,
     }
@@ -61,7 +63,8 @@ pub(crate) fn is_missing(error: &Error) -> bool {
 /// Whether an object is held by a node that is not up yet.
 pub(crate) fn is_starting(error: &Error) -> bool {
     let text = words(error);
-    (is_missing(error) && (text.contains("down") || text.contains("inaccessible"))) || text.contains("timeout")
+    (is_missing(error) && (text.contains("down") || text.contains("inaccessible")))
+        || text.contains("timeout")
 }
 
 /// Whether the connection is gone, so that asking again on a new one may help.

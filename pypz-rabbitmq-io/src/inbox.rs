@@ -224,8 +224,15 @@ impl State {
             return (None, self.noted);
         };
         if self.mixed {
-            let current = self.unacknowledged.iter().filter(|one| one.generation == self.generation);
-            if current.map(|one| one.tag).min().is_some_and(|least| least < greatest) {
+            let current = self
+                .unacknowledged
+                .iter()
+                .filter(|one| one.generation == self.generation);
+            if current
+                .map(|one| one.tag)
+                .min()
+                .is_some_and(|least| least < greatest)
+            {
                 return (Some(Acknowledge::Each(tags)), self.noted);
             }
         }

@@ -173,13 +173,16 @@ mod tests {
     fn details() -> impl Strategy<Value = Details> {
         let bytes = || proptest::collection::vec(any::<u8>(), 0..200);
         let headers = proptest::collection::vec(("[a-z]{0,5}", bytes()), 0..4);
-        (proptest::option::of(bytes()), headers, proptest::option::of(any::<i64>())).prop_map(
-            |(key, headers, timestamp)| Details {
+        (
+            proptest::option::of(bytes()),
+            headers,
+            proptest::option::of(any::<i64>()),
+        )
+            .prop_map(|(key, headers, timestamp)| Details {
                 key: key.map(Into::into),
                 headers,
                 timestamp,
-            },
-        )
+            })
     }
 
     proptest! {

@@ -120,7 +120,12 @@ pub(crate) async fn create(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result
     };
     let channel = spec.name();
     match clients
-        .insistently(channel, "creating exchange and queues", spec.timing.patience, work)
+        .insistently(
+            channel,
+            "creating exchange and queues",
+            spec.timing.patience,
+            work,
+        )
         .await?
     {
         None => Ok(()),
@@ -149,7 +154,9 @@ async fn declare(opened: &Channel, spec: &ChannelSpec) -> Result<(), Error> {
         .await?;
     let dead = dead_letters(channel);
     let quorum = table([("x-queue-type", text("quorum"))]);
-    opened.queue_declare(dead.as_str().into(), DURABLE, quorum).await?;
+    opened
+        .queue_declare(dead.as_str().into(), DURABLE, quorum)
+        .await?;
     for (queue, key) in queues(spec) {
         let arguments = table([
             ("x-queue-type", text("quorum")),
@@ -217,7 +224,12 @@ async fn messages(clients: &Clients, spec: &ChannelSpec, queue: &str) -> Result<
         .boxed()
     };
     clients
-        .insistently(spec.name(), &format!("looking at queue {queue}"), spec.timing.patience, work)
+        .insistently(
+            spec.name(),
+            &format!("looking at queue {queue}"),
+            spec.timing.patience,
+            work,
+        )
         .await
 }
 
@@ -284,7 +296,9 @@ pub(crate) async fn delete(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result
         0 => all.push(dead),
         letters => {
             return Err(ChannelError::Unread {
-                object: format!("queue {dead}, for messages that were given up after deliveryLimit attempts,"),
+                object: format!(
+                    "queue {dead}, for messages that were given up after deliveryLimit attempts,"
+                ),
                 unread: letters.into(),
             });
         }
@@ -305,7 +319,12 @@ pub(crate) async fn delete(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result
         .boxed()
     };
     clients
-        .insistently(spec.name(), "deleting exchange and queues", spec.timing.patience, work)
+        .insistently(
+            spec.name(),
+            "deleting exchange and queues",
+            spec.timing.patience,
+            work,
+        )
         .await
 }
 
@@ -320,6 +339,13 @@ mod tests {
             stream("pl.r.in", Side::Writers),
             dead_letters("pl.r.in"),
         ];
-        assert_eq!(names, ["pl.r.in.reader.status", "pl.r.in.writer.status", "pl.r.in.dead-letters"]);
+        assert_eq!(
+            names,
+            [
+                "pl.r.in.reader.status",
+                "pl.r.in.writer.status",
+                "pl.r.in.dead-letters"
+            ]
+        );
     }
 }

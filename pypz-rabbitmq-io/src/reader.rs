@@ -73,10 +73,17 @@ impl RabbitMqChannelReader {
                 Form::Bare => None,
                 Form::Pack => cursor.next(&message.body).unwrap_or_default(),
                 Form::Malformed => {
-                    return Err(CodecError::decode("a pack of records", "the lengths in it do not fit"));
+                    return Err(CodecError::decode(
+                        "a pack of records",
+                        "the lengths in it do not fit",
+                    ));
                 }
             };
-            let mut details = || packed.as_ref().map_or_else(Details::default, crate::pack::Packed::details);
+            let mut details = || {
+                packed
+                    .as_ref()
+                    .map_or_else(Details::default, crate::pack::Packed::details)
+            };
             let payload = packed.as_ref().map_or(&message.body[..], |packed| packed.payload);
             sink.take(RawRecord {
                 partition,
@@ -110,10 +117,7 @@ impl ChannelReader for RabbitMqChannelReader {
         let queue = queues::queue_of(&self.spec, self.index);
         let (clients, inbox) = (Arc::clone(&self.clients), Arc::clone(&self.inbox));
         let prefetch = config::prefetch(&self.spec);
-        self.task = Some(
-            self.clients
-                .spawn(consumer::run(clients, inbox, queue, prefetch)),
-        );
+        self.task = Some(self.clients.spawn(consumer::run(clients, inbox, queue, prefetch)));
         Ok(())
     }
 
@@ -192,7 +196,10 @@ impl ChannelReader for RabbitMqChannelReader {
         self.inbox.wake.notify_one();
         if let Some(task) = self.task.take() {
             let aborted = task.abort_handle();
-            if tokio::time::timeout(self.spec.timing.heartbeat, task).await.is_err() {
+            if tokio::time::timeout(self.spec.timing.heartbeat, task)
+                .await
+                .is_err()
+            {
                 aborted.abort();
             }
         }

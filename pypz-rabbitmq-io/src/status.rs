@@ -102,7 +102,11 @@ fn mark_bytes(spec: &ChannelSpec) -> Vec<u8> {
     let writer = spec.local_writers.first().copied().unwrap_or(0);
     let speaker = reader.map_or_else(|| MemberId::writer(writer), MemberId::reader);
     let is_grouped = reader.is_some() && layout.readers.len() > 1;
-    let group = if is_grouped { format!("\"{}\"", layout.channel) } else { "null".to_owned() };
+    let group = if is_grouped {
+        format!("\"{}\"", layout.channel)
+    } else {
+        "null".to_owned()
+    };
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     format!(
         "{{\"channel_name\": \"{}\", \"channel_context_name\": \"{}\", \"channel_group_name\": {group}, \
@@ -169,11 +173,7 @@ async fn listen(clients: Arc<Clients>, mut listening: Listening) {
         let channel = clients.consuming.channel().await;
         match listening.serve(&clients, &channel).await {
             Ok(()) => return,
-            Err(error) => tracing::debug!(
-                channel = &*listening.layout.channel,
-                "status: {}",
-                words(&error)
-            ),
+            Err(error) => tracing::debug!(channel = &*listening.layout.channel, "status: {}", words(&error)),
         }
         tokio::time::sleep(AGAIN).await;
     }
@@ -197,7 +197,9 @@ impl Listening {
                 delivery = writers.next() => (1, delivery),
             };
             let Some(delivery) = delivery else {
-                return Err(lapin::ErrorKind::InvalidChannelState(lapin::ChannelState::Closed, "status").into());
+                return Err(
+                    lapin::ErrorKind::InvalidChannelState(lapin::ChannelState::Closed, "status").into(),
+                );
             };
             let delivery = delivery?;
             delivery.acker.ack(BasicAckOptions::default()).await?;
@@ -240,7 +242,11 @@ impl Listening {
     }
 
     /// Gives a record to the protocol; fails when nobody listens any more.
-    async fn hear(&mut self, place: usize, delivery: Delivery) -> Result<(), mpsc::error::SendError<StatusEvent>> {
+    async fn hear(
+        &mut self,
+        place: usize,
+        delivery: Delivery,
+    ) -> Result<(), mpsc::error::SendError<StatusEvent>> {
         if let Some(offset) = offset_of(&delivery) {
             if self.next[place].is_some_and(|next| offset < next) {
                 // A stream gives out whole chunks: this one was heard before the connection was lost.

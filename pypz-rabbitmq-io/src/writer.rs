@@ -156,7 +156,10 @@ impl ChannelWriter for RabbitMqChannelWriter {
         self.outbox.close();
         if let Some(task) = self.task.take() {
             let aborted = task.abort_handle();
-            if tokio::time::timeout(self.spec.timing.heartbeat, task).await.is_err() {
+            if tokio::time::timeout(self.spec.timing.heartbeat, task)
+                .await
+                .is_err()
+            {
                 aborted.abort();
             }
         }

@@ -33,9 +33,7 @@ fn location(broker: &str, scheme: &str, variable: &str) -> String {
     }
     let state = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/brokers/{broker}.json"));
     let started = std::fs::read_to_string(state).unwrap_or_default();
-    let location = started
-        .split('"')
-        .find(|part| part.starts_with(scheme));
+    let location = started.split('"').find(|part| part.starts_with(scheme));
     let Some(location) = location else {
         panic!("this test needs {broker}: run `cargo xtask brokers up {broker}`, or set {variable}");
     };

@@ -1,35 +1,49 @@
-//! `cargo xtask test`: every test of the workspace, against a real broker.
+//! `cargo xtask test`: every test of the workspace, against real brokers.
 
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use crate::brokers::{self, Kind};
+use crate::brokers::{self, Borrowed, Kind};
 use crate::{cargo, setup};
 
-/// The environment variable which tells the tests where Kafka listens, as `HOST:PORT`.
-const KAFKA: &str = "PYPZ_TEST_KAFKA";
+/// Where the tests look for each broker: the environment variable, and the scheme that stands before its value in a
+/// location but not in the variable.
+const VARIABLES: [(Kind, &str, &str); 2] = [
+    (Kind::Kafka, "PYPZ_TEST_KAFKA", "kafka://"),
+    (Kind::Rabbitmq, "PYPZ_TEST_AMQP", ""),
+];
 
 /// Runs all tests and returns the exit code of `cargo test`.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     setup::ensure(setup::BUILD)?;
-    if let Ok(address) = std::env::var(KAFKA) {
-        return cargo_test(arguments, &address);
+    let mut borrowed = Vec::new();
+    let outcome = with_brokers(&mut borrowed, arguments);
+    for broker in borrowed {
+        broker.give_back()?;
     }
-    let kafka = brokers::borrow(Kind::Kafka)?;
-    let outcome = cargo_test(arguments, kafka.address());
-    kafka.give_back()?;
     outcome
 }
 
-fn cargo_test(arguments: &[String], kafka: &str) -> Result<ExitCode> {
-    eprintln!("running all tests with {KAFKA}={kafka}");
-    let status = cargo()
+/// Starts the brokers that nobody names, and runs the tests.
+fn with_brokers(borrowed: &mut Vec<Borrowed>, arguments: &[String]) -> Result<ExitCode> {
+    let mut tests = cargo();
+    tests
         .args(["test", "--workspace", "--all-features"])
-        .args(arguments)
-        .env(KAFKA, kafka)
-        .status()
-        .context("cannot run cargo test")?;
+        .args(arguments);
+    for (kind, variable, scheme) in VARIABLES {
+        let address = if let Ok(address) = std::env::var(variable) {
+            address
+        } else {
+            let broker = brokers::borrow(kind)?;
+            let address = broker.location().trim_start_matches(scheme).to_owned();
+            borrowed.push(broker);
+            address
+        };
+        eprintln!("running all tests with {variable}={address}");
+        tests.env(variable, address);
+    }
+    let status = tests.status().context("cannot run cargo test")?;
     let code = status
         .code()
         .and_then(|code| u8::try_from(code).ok())

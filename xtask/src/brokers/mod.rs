@@ -21,7 +21,7 @@ use lifecycle::Status;
 use site::Site;
 
 /// The brokers which are started when none is named.
-const DEFAULT: &[Kind] = &[Kind::Kafka];
+const DEFAULT: &[Kind] = &[Kind::Kafka, Kind::Rabbitmq];
 
 /// A broker which this task knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -174,7 +174,7 @@ fn print(found: &[(&str, Option<Status>)], as_json: bool) {
 /// A broker in use by a task, which stops it in the end only if it had to start it.
 pub(crate) struct Borrowed {
     broker: &'static dyn Broker,
-    address: String,
+    location: String,
     started: bool,
 }
 
@@ -182,23 +182,17 @@ pub(crate) struct Borrowed {
 pub(crate) fn borrow(kind: Kind) -> Result<Borrowed> {
     let broker = kind.broker();
     let (status, started) = lifecycle::up_on_a_free_port(broker)?;
-    let address = status
-        .location
-        .rsplit(['/', '@'])
-        .find(|part| !part.is_empty())
-        .unwrap_or_default()
-        .to_owned();
     Ok(Borrowed {
         broker,
-        address,
+        location: status.location,
         started,
     })
 }
 
 impl Borrowed {
-    /// Returns `HOST:PORT`.
-    pub(crate) fn address(&self) -> &str {
-        &self.address
+    /// Returns the location for clients.
+    pub(crate) fn location(&self) -> &str {
+        &self.location
     }
 
     /// Stops the broker if it was started for this task.

@@ -13,7 +13,8 @@ use crate::{fanout, flights, hello, signals};
 /// Four pipelines to try pypz with.
 ///
 /// Without a command the flights job runs in memory: it reads a month of departures from New York and prints how
-/// punctual each carrier was. Every job runs unchanged in memory, on Apache Kafka, and on Kafka as many processes.
+/// punctual each carrier was. Every job runs unchanged in memory, on Apache Kafka and on RabbitMQ; on a broker also as
+/// many processes.
 #[derive(Debug, Parser)]
 #[command(name = "pipelines", after_help = EXAMPLES, subcommand_value_name = "JOB", subcommand_help_heading = "Jobs")]
 pub(crate) struct Options {
@@ -28,6 +29,8 @@ Examples:
   pipelines                                                  flights, in memory
   pipelines hello --records 3 --writers 2                    the first page of the README
   pipelines flights --location kafka://localhost:9092        the same job on Apache Kafka (feature kafka)
+  pipelines flights --location amqp://guest:guest@localhost:5672/
+                                                             the same job on RabbitMQ (feature rabbitmq)
   pipelines fanout --replicas 8 --records 5000000 --json     a measurement, one line of JSON
 
 One process per replica, in any order; they find each other through the broker:
@@ -35,11 +38,13 @@ One process per replica, in any order; they find each other through the broker:
   pipelines flights --location kafka://localhost:9092 --only clean@0
   pipelines flights --location kafka://localhost:9092 --only clean@1,clean@2,clean@3
   pipelines flights --location kafka://localhost:9092 --only carriers,airports
+  With amqp://guest:guest@localhost:5672/ in its place they do so on RabbitMQ.
 
 Exit codes:
   0 done   64 wrong options   115 an operator failed, a malformed line for instance   120 input incomplete
-  122 run by someone else   123 a topic of other partitions   124 deadline   143 drained after a signal, unfinished
-RUST_LOG=info shows what the framework does.";
+  122 run by someone else   123 a topic or queue that does not fit   124 deadline   125 password or TLS
+  143 drained after a signal, unfinished
+RUST_LOG=info,lapin=off shows what the framework does, without RabbitMQ's client.";
 
 /// The pipeline to run.
 #[derive(Debug, Clone, Subcommand)]
@@ -85,10 +90,10 @@ pub(crate) struct Common {
         hide_default_value = true
     )]
     pub(crate) rate: u64,
-    /// Where the records travel: memory:// or kafka://HOST:PORT
+    /// Where the records travel: memory://, kafka://HOST:PORT or amqp://USER:PASSWORD@HOST:PORT/VHOST
     #[arg(long, global = true, default_value = "memory://")]
     pub(crate) location: String,
-    /// The pipeline's name, by which processes and topics belong together [default: the job's]
+    /// The pipeline's name, by which processes, topics and queues belong together [default: the job's]
     #[arg(long, global = true, value_name = "PIPELINE")]
     name: Option<String>,
     /// How many replicas the replicated operators have
@@ -97,7 +102,7 @@ pub(crate) struct Common {
     /// Runs a part: operators, or single replicas of them; other processes run the rest
     #[arg(long, global = true, value_name = "OPERATOR[@INDEX]", value_delimiter = ',')]
     pub(crate) only: Vec<Selection>,
-    /// What to do with topics and positions
+    /// What to do with topics, queues and positions
     #[arg(long, global = true, default_value_t, value_parser = mode())]
     pub(crate) mode: ExecutionMode,
     /// How long a peer or the broker may be silent or absent

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::link::{Closing, InputLink};
-use super::{Anywhere, Batch, ChannelInputPort, Direction, Pin, PortSpec};
+use super::{Anywhere, Batch, ChannelInputPort, Direction, LogPin, Pin, PortSpec};
 use crate::channel::{
     ChannelReader, ChannelSession, Committer, Delivery, Details, Joined, Leave, RawRecord, RecordSink,
     StartAt, ValueBatch, View,
@@ -134,6 +134,21 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> InputPort<T, C, P> {
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.open.as_ref().is_some_and(|open| open.ended)
+    }
+
+    /// The offset of the record that comes next: behind the last one that was handed out.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError::NotOpen`] before `on_init` and after `on_shutdown`.
+    pub fn next_offset(&self) -> Result<u64, ChannelError>
+    where
+        P: LogPin,
+    {
+        let open = self.open.as_ref().ok_or(ChannelError::NotOpen {
+            port: type_name::<Self>(),
+        })?;
+        Ok(open.reader.position())
     }
 
     fn open_mut(&mut self) -> Result<&mut Open<T, C>, ChannelError> {

@@ -16,7 +16,7 @@ pub use input::InputPort;
 pub use link::{Closing, InputLink, OutputLink};
 pub use output::OutputPort;
 pub use settings::{PortSettings, SETTINGS};
-pub use spec::{Anywhere, Direction, Pin, PortDescription, PortSpec};
+pub use spec::{Anywhere, Direction, LogPin, Pin, PortDescription, PortSpec};
 
 use crate::channel::{Committer, WriteProgress};
 use crate::error::ChannelError;

@@ -64,6 +64,18 @@ pub trait Pin: Send + Sync + 'static {
     const SCHEMES: Option<&'static [&'static str]>;
 }
 
+/// Transports that are logs: a record keeps its place, which is the same for everybody and can be read again.
+///
+/// What needs order or replay asks for this, so that it does not compile on a queue, nor on a port whose transport is
+/// only known at run time.
+#[diagnostic::on_unimplemented(
+    message = "a port of `{Self}` is not known to be on a log, and this needs one",
+    label = "needs a port that is pinned to a log",
+    note = "on a queue a record has no offset, replicas that compete keep no order, and what was acknowledged never comes again",
+    note = "pin the port to a log, as `KafkaInputPort<T>` is, or do without offsets"
+)]
+pub trait LogPin: Pin {}
+
 /// Any transport: `channelLocation` decides.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Anywhere;

@@ -78,6 +78,12 @@ impl Running {
         }
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills the process as `kill -9` does.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

@@ -50,6 +50,7 @@ fn sources() -> String {
         "pypz-core",
         "pypz-derive",
         "pypz-kafka-io",
+        "pypz-rabbitmq-io",
         "pypz-testkit",
         "xtask",
     ];
@@ -241,7 +242,7 @@ fn every_test_that_is_said_to_prove_a_promise_is_there() {
 
 #[test]
 fn every_file_that_is_named_is_there() {
-    const FOLDERS: [&str; 3] = ["", "pypz-core/src", "pypz-kafka-io/src"];
+    const FOLDERS: [&str; 4] = ["", "pypz-core/src", "pypz-kafka-io/src", "pypz-rabbitmq-io/src"];
     for page in PAGES {
         let text = read(page);
         for name in quoted(&text).into_iter().filter(|name| name.ends_with(".rs")) {
@@ -284,6 +285,17 @@ fn the_reserved_properties_are_those_of_the_code() {
     let written = quoted(after.split("\n### ").next().unwrap());
     let reserved: BTreeSet<&str> = pypz::kafka::RESERVED.iter().map(|(key, _)| *key).collect();
     assert_eq!(written, reserved);
+}
+
+#[cfg(feature = "rabbitmq")]
+#[test]
+fn the_settings_of_rabbitmq_are_those_of_the_code() {
+    let page = read("docs/channels-and-promises.md");
+    let written = rows(section(&page, "RabbitMQ"));
+    for (setting, ..) in pypz::rabbitmq::SETTINGS {
+        let is_there = written.iter().any(|row| row[0].trim_matches('`') == setting);
+        assert!(is_there, "{setting} is not in the table of settings");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Four pipelines to try pypz with, in memory or on Apache Kafka, as one process or as one per replica.
+//! Four pipelines to try pypz with, in memory, on Apache Kafka or on RabbitMQ, as one process or as one per replica.
 //!
 //! `cargo run --example pipelines` runs the flights job in memory; `-- --help` says what else there is. A good order to
 //! read the code in: `hello.rs`, `flights/mod.rs` and the operators beside it, `signals/`, `fanout/`.

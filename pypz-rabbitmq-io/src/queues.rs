@@ -277,6 +277,18 @@ pub(crate) async fn purge(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result<
         .await
 }
 
+/// Fails if messages were given up after too many attempts: the run is not complete without them.
+pub(crate) async fn no_dead_letters(clients: &Clients, spec: &ChannelSpec) -> Result<(), ChannelError> {
+    let dead = dead_letters(spec.name());
+    match messages(clients, spec, &dead).await?.unwrap_or(0) {
+        0 => Ok(()),
+        letters => Err(ChannelError::Unread {
+            object: format!("queue {dead}, for messages that were given up after deliveryLimit attempts,"),
+            unread: letters.into(),
+        }),
+    }
+}
+
 /// Deletes everything, unless a message is unread. Dead letters are kept for whoever looks after them.
 ///
 /// Nobody writes any more, so what is found empty stays empty. (Quorum queues cannot be deleted "if empty".)
@@ -291,18 +303,8 @@ pub(crate) async fn delete(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result
             });
         }
     }
-    let dead = dead_letters(spec.name());
-    match messages(clients, spec, &dead).await?.unwrap_or(0) {
-        0 => all.push(dead),
-        letters => {
-            return Err(ChannelError::Unread {
-                object: format!(
-                    "queue {dead}, for messages that were given up after deliveryLimit attempts,"
-                ),
-                unread: letters.into(),
-            });
-        }
-    }
+    no_dead_letters(clients, spec).await?;
+    all.push(dead_letters(spec.name()));
     all.extend(Side::BOTH.map(|side| stream(spec.name(), side)));
     let work = |opened: Channel| -> BoxFuture<'static, Result<(), Error>> {
         let (spec, all) = (Arc::clone(spec), all.clone());

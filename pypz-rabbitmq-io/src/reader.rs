@@ -191,6 +191,10 @@ impl ChannelReader for RabbitMqChannelReader {
         Some(Arc::new(InboxCommitter(Arc::clone(&self.inbox))))
     }
 
+    async fn nothing_left_behind(&mut self) -> Result<(), ChannelError> {
+        queues::no_dead_letters(&self.clients, &self.spec).await
+    }
+
     async fn close(&mut self) {
         self.inbox.lock().closing = true;
         self.inbox.wake.notify_one();

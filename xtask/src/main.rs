@@ -30,7 +30,7 @@ enum Task {
     Setup,
     /// Runs all tests, against a broker which it starts and stops if none is given
     ///
-    /// PYPZ_TEST_KAFKA=HOST:PORT names an existing broker to use instead.
+    /// PYPZ_TEST_KAFKA=HOST:PORT and PYPZ_TEST_AMQP=LOCATION name existing brokers to use instead.
     Test {
         /// Further arguments of `cargo test`
         #[arg(last = true)]

@@ -1,4 +1,4 @@
-//! What a Debian machine with Rust lacks: a C toolchain, the libraries of librdkafka, Java, Maven.
+//! What a Debian machine with Rust lacks: a C toolchain, the libraries of librdkafka, Java, Maven, RabbitMQ.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -268,6 +268,16 @@ pub trait ChannelReader: Send {
     #[must_use]
     fn committer(&self) -> Option<Arc<dyn Committer>>;
 
+    /// Fails if records of the run were taken out of the channel without being processed, which only the broker knows. Asked of
+    /// the principal's reader when all replicas have read to the end. A log keeps everything.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError::Unread`] says where they are.
+    async fn nothing_left_behind(&mut self) -> Result<(), ChannelError> {
+        Ok(())
+    }
+
     /// Stops reading. Commits are flushed before, by [`Committer::flush`].
     async fn close(&mut self);
 }

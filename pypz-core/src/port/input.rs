@@ -395,6 +395,7 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
             return Ok(());
         }
         self.session.replicas_finished().await?;
+        self.reader.nothing_left_behind().await?;
         if positions_are_status {
             // Each replica's own position is in the status log: now that all have read, all is read for the broker, too.
             self.reader.skip_to_end().await?;

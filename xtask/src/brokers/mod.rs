@@ -97,7 +97,7 @@ pub(crate) enum Action {
 /// Which brokers, and how to print.
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
-    /// The broker; without it Kafka, or all that exist when stopping
+    /// The broker; without it all
     name: Option<Kind>,
     /// Prints JSON
     #[arg(long)]

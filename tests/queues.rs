@@ -1,0 +1,106 @@
+//! What only a queue can get wrong: ends that come too early, and messages that nobody survives. On a real RabbitMQ.
+
+#![cfg(feature = "rabbitmq")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use pypz::prelude::*;
+use pypz_testkit::{brokers, names};
+
+/// Sends numbers and is done.
+#[derive(OperatorSpec, Default)]
+struct Source {
+    output: OutputPort<u64>,
+    #[parameter(required)]
+    count: u64,
+}
+
+impl Operator for Source {
+    async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
+        for number in 0..self.count {
+            self.output.send(number).await?;
+        }
+        Ok(Progress::Done)
+    }
+}
+
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+
+/// Counts what it gets, once everything waits in the queue.
+#[derive(OperatorSpec, Default)]
+struct Count {
+    input: InputPort<u64>,
+}
+
+impl Operator for Count {
+    async fn on_init(&mut self, _cx: &Context) -> Result<()> {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok(())
+    }
+
+    async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
+        let batch = self.input.retrieve().await?;
+        TAKEN.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        Ok(Progress::UntilInputsEnd)
+    }
+}
+
+/// Fails on whatever it gets, unless it is told to be good.
+#[derive(OperatorSpec, Default)]
+struct Fail {
+    input: InputPort<u64>,
+    #[parameter(name = "isGood")]
+    is_good: bool,
+}
+
+impl Operator for Fail {
+    async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
+        let batch = self.input.retrieve().await?;
+        if !self.is_good && !batch.is_empty() {
+            anyhow::bail!("no {} records", batch.len());
+        }
+        Ok(Progress::UntilInputsEnd)
+    }
+}
+
+#[tokio::test]
+async fn a_reader_never_ends_before_it_has_what_waits_behind_a_finished_writer() {
+    let rounds: u64 = std::env::var("PYPZ_TEST_ROUNDS").map_or(20, |rounds| rounds.parse().unwrap());
+    for round in 0..rounds {
+        // More than one prefetch, less than two.
+        let count = 101 + round % 99;
+        TAKEN.store(0, Ordering::Relaxed);
+        let mut pipeline = Pipeline::new(&names::unique("waiting"));
+        let source = pipeline.operator::<Source>("source").count(count);
+        let sink = pipeline.operator::<Count>("sink");
+        pipeline.connect(source.output(), sink.input());
+        pipeline.set_parameter(">>channelLocation", brokers::rabbitmq());
+        let config = std::collections::BTreeMap::from([("prefetch", 100)]);
+        pipeline.set_parameter(">>channelConfig", config);
+        pipeline.execute().await.unwrap();
+        assert_eq!(TAKEN.load(Ordering::Relaxed), count, "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_survives_is_kept_and_said() {
+    let name = names::unique("dead");
+    let mut outcomes = Vec::new();
+    for is_good in [false, false, true] {
+        let mut pipeline = Pipeline::new(&name);
+        let source = pipeline.operator::<Source>("source").count(1);
+        let sink = pipeline.operator::<Fail>("sink").is_good(is_good);
+        pipeline.connect(source.output(), sink.input());
+        pipeline.patience(Duration::from_secs(10));
+        pipeline.set_parameter(">>channelLocation", brokers::rabbitmq());
+        let config = std::collections::BTreeMap::from([("deliveryLimit", 1)]);
+        pipeline.set_parameter(">>channelConfig", config);
+        outcomes.push(pipeline.execute().await.unwrap_err().to_string());
+    }
+    assert!(outcomes[0].contains("no 1 records"), "{outcomes:?}");
+    assert!(outcomes[1].contains("no 1 records"), "{outcomes:?}");
+    let kept = format!("queue {name}.sink.input.dead-letters, for messages that were given up");
+    assert!(outcomes[2].contains(&kept), "{outcomes:?}");
+}

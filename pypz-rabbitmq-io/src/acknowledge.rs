@@ -141,7 +141,17 @@ impl Outbox {
         }
         drop(state);
         self.changed.notify_one();
-        self.room.notify_waiters();
+        self.make_room();
+    }
+
+    /// Wakes whoever waits for room once there is room for many: a wake-up a message would cost more than the message.
+    fn make_room(&self) {
+        let state = self.lock();
+        let is_roomy = state.bytes <= self.most_bytes / 2 && state.waiting.len() <= WINDOW / 2;
+        drop(state);
+        if is_roomy {
+            self.room.notify_waiters();
+        }
     }
 
     /// The next message to publish.
@@ -150,7 +160,7 @@ impl Outbox {
         let message = state.waiting.pop_front()?;
         state.unpublished -= message.records as usize;
         drop(state);
-        self.room.notify_waiters();
+        self.make_room();
         Some(message)
     }
 }

@@ -36,7 +36,9 @@ struct Thread {
 
 impl Thread {
     fn start() -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("pypz-rabbitmq")
             .enable_all()
             .build()?;
         let (handle, stop) = (runtime.handle().clone(), Arc::new(Notify::new()));
@@ -301,12 +303,12 @@ impl Clients {
     }
 
     /// Does something on a channel of its own, again on a new one while the broker is not up, at most for the patience.
-    pub(crate) async fn insistently<T>(
+    pub(crate) async fn insistently<T: Send>(
         &self,
         channel: &str,
         doing: &str,
         patience: Duration,
-        work: impl Fn(Channel) -> BoxFuture<'static, Result<T, Error>>,
+        work: impl Fn(Channel) -> BoxFuture<'static, Result<T, Error>> + Send + Sync,
     ) -> Result<T, ChannelError> {
         let deadline = tokio::time::Instant::now() + patience;
         let overdue = |cause: String| ChannelError::Deadline {

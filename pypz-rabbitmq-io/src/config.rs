@@ -6,7 +6,7 @@ use lapin::uri::AMQPUri;
 use pypz_core::channel::{ChannelConfig, ChannelSpec, Location};
 
 /// The settings of `channelConfig`, each with its default and meaning.
-pub const SETTINGS: [(&str, &str, &str); 6] = [
+pub const SETTINGS: [(&str, &str, &str); 7] = [
     (
         "prefetch",
         "what bufferBytes holds, 16 to 512",
@@ -16,6 +16,11 @@ pub const SETTINGS: [(&str, &str, &str); 6] = [
         "deliveryLimit",
         "1000",
         "attempts before a message goes to the dead letters",
+    ),
+    (
+        "recordsPerMessage",
+        "1000",
+        "the most records that travel in one message; 1: each by itself",
     ),
     ("heartbeatSeconds", "10", "AMQP heartbeats of both connections"),
     (
@@ -71,6 +76,9 @@ pub(crate) fn problems(spec: &ChannelSpec) -> Vec<String> {
                 problems.push(format!(
                     "channelConfig: '{shown}' takes a number from 1 to 1000000"
                 ));
+            }
+            "recordsPerMessage" if number(value, 1, 1_000).is_none() => {
+                problems.push(format!("channelConfig: '{shown}' takes a number from 1 to 1000"));
             }
             "heartbeatSeconds" if number(value, 1, 3_600).is_none() => {
                 problems.push(format!("channelConfig: '{shown}' takes a number from 1 to 3600"));
@@ -179,6 +187,14 @@ pub(crate) fn prefetch(spec: &ChannelSpec) -> u16 {
     let config = &spec.reader_config;
     let asked = setting(config, "prefetch").or_else(|| setting(config, "max_poll_records"));
     u16::try_from(asked.unwrap_or_else(|| fitting.clamp(16, 512))).unwrap_or(u16::MAX)
+}
+
+/// How many records of a writer may travel in one message.
+pub(crate) fn records_per_message(spec: &ChannelSpec, writer: u32) -> usize {
+    const RECORDS: u32 = 1_000;
+    let config = spec.writer_config.get(writer as usize);
+    let asked = config.and_then(|config| setting(config, "recordsPerMessage"));
+    asked.unwrap_or(RECORDS) as usize
 }
 
 /// After how many attempts a message goes to the dead letters.

@@ -1,9 +1,10 @@
 //! The task behind one reader: consumes, acknowledges, finds out what is left, and begins again on a new connection.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions,
     QueueDeclareOptions,
@@ -18,6 +19,12 @@ use crate::inbox::{Acknowledge, Inbox};
 
 /// How many messages are taken one by one before the reader looks at them.
 const TAKEN_AT_ONCE: usize = 64;
+
+/// What is due is acknowledged after this time, if not for another reason earlier.
+const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(10);
+
+/// How long a task waits if nothing is to be done.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// The most messages that one consumer may have in hand (AMQP counts them in 16 bits).
 const LARGEST_WINDOW: u16 = u16::MAX;
@@ -44,6 +51,7 @@ pub(crate) async fn run(clients: Arc<Clients>, inbox: Arc<Inbox>, queue: String,
             window: usize::from(prefetch),
             step: prefetch,
             cancelled: false,
+            due_since: None,
         };
         let lost = match task.serve().await {
             Ok(()) => return,
@@ -71,12 +79,6 @@ async fn closed(inbox: &Inbox) {
     }
 }
 
-/// What came of waiting.
-enum Event {
-    Delivery(Option<Result<lapin::message::Delivery, Error>>),
-    Woken,
-}
-
 struct Task<'a> {
     inbox: &'a Inbox,
     queue: &'a str,
@@ -87,6 +89,8 @@ struct Task<'a> {
     /// How many the next consumer adds.
     step: u16,
     cancelled: bool,
+    /// Since when something is due to acknowledge.
+    due_since: Option<Instant>,
 }
 
 impl Task<'_> {
@@ -95,9 +99,9 @@ impl Task<'_> {
         self.consume(self.step).await?;
         loop {
             match self.next().await {
-                Event::Delivery(Some(delivery)) => self.inbox.push(delivery?),
-                Event::Delivery(None) => return Err(self.gone().await),
-                Event::Woken => {}
+                Some(Some(delivery)) => self.inbox.push(delivery?),
+                Some(None) => return Err(self.gone().await),
+                None => {}
             }
             self.acknowledge().await?;
             if self.inbox.lock().closing {
@@ -123,11 +127,14 @@ impl Task<'_> {
         Ok(())
     }
 
-    async fn next(&mut self) -> Event {
+    /// Waits for a delivery of whichever consumer, which is `None` at its end, or for something to do.
+    async fn next(&mut self) -> Option<Option<Result<Delivery, Error>>> {
         let pause = if self.inbox.lock().ending {
             LOOK_AT_DEPTH
+        } else if self.due_since.is_some() {
+            ACKNOWLEDGE_AFTER
         } else {
-            Duration::from_secs(10)
+            IDLE
         };
         let inbox = self.inbox;
         tokio::select! {
@@ -139,9 +146,9 @@ impl Task<'_> {
                     }
                 }
                 std::task::Poll::Pending
-            }), if !self.cancelled => Event::Delivery(delivery),
-            () = inbox.wake.notified() => Event::Woken,
-            () = tokio::time::sleep(pause) => Event::Woken,
+            }), if !self.cancelled => Some(delivery),
+            () = inbox.wake.notified() => None,
+            () = tokio::time::sleep(pause) => None,
         }
     }
 
@@ -155,8 +162,27 @@ impl Task<'_> {
         }
     }
 
+    /// Whether it is time to acknowledge: enough has become due, some has been due for a while, or somebody waits for it.
+    fn is_time(&mut self) -> bool {
+        let state = self.inbox.lock();
+        if !state.has_due(1) {
+            self.due_since = None;
+        }
+        let waits = state.flushing > 0 || state.closing || state.ending;
+        let many = state.has_due(self.inbox.many);
+        let since = *self.due_since.get_or_insert_with(Instant::now);
+        if waits || many || since.elapsed() >= ACKNOWLEDGE_AFTER {
+            self.due_since = None;
+            return true;
+        }
+        false
+    }
+
     /// Acknowledges what is processed, and has the broker confirm it if somebody waits for that.
-    async fn acknowledge(&self) -> Result<(), Error> {
+    async fn acknowledge(&mut self) -> Result<(), Error> {
+        if !self.is_time() {
+            return Ok(());
+        }
         let (due, up_to) = self.inbox.lock().due();
         match due {
             None => {}

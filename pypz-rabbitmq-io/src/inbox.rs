@@ -12,6 +12,9 @@ use tokio::sync::Notify;
 
 use crate::pack::{self, PACK};
 
+/// The most messages that are due before they are acknowledged.
+const ACKNOWLEDGE_MANY: usize = 100;
+
 /// Shared by a reader, its committer and the task that talks to the broker.
 pub(crate) struct Inbox {
     pub(crate) channel: String,
@@ -23,6 +26,8 @@ pub(crate) struct Inbox {
     /// Acknowledgements have reached the broker.
     settled: Notify,
     patience: Duration,
+    /// So many messages are acknowledged at once, if not for another reason earlier.
+    pub(crate) many: usize,
 }
 
 /// A message that was not given out yet.
@@ -78,6 +83,8 @@ pub(crate) struct State {
     /// It is proven that nothing more will come.
     pub(crate) empty: bool,
     pub(crate) closing: bool,
+    /// The task knows that something is due.
+    told: bool,
     pub(crate) failure: Option<ChannelError>,
 }
 
@@ -91,7 +98,7 @@ pub(crate) enum Acknowledge {
 }
 
 impl Inbox {
-    pub(crate) fn new(channel: &str, patience: Duration) -> Self {
+    pub(crate) fn new(channel: &str, patience: Duration, prefetch: u16) -> Self {
         Self {
             channel: channel.to_owned(),
             state: Mutex::default(),
@@ -99,6 +106,7 @@ impl Inbox {
             wake: Notify::new(),
             settled: Notify::new(),
             patience,
+            many: usize::from(prefetch / 4).clamp(1, ACKNOWLEDGE_MANY),
         }
     }
 
@@ -208,9 +216,16 @@ impl State {
         self.records = 0;
     }
 
+    /// Whether at least so many messages have become due to acknowledge.
+    pub(crate) fn has_due(&self, messages: usize) -> bool {
+        let last = self.unacknowledged.get(messages.saturating_sub(1));
+        last.is_some_and(|last| last.behind <= self.noted)
+    }
+
     /// What has become due to acknowledge, and the position behind it.
     pub(crate) fn due(&mut self) -> (Option<Acknowledge>, u64) {
         let mut tags = Vec::new();
+        self.told = false;
         while let Some(first) = self.unacknowledged.front()
             && first.behind <= self.noted
         {
@@ -248,8 +263,13 @@ impl Committer for InboxCommitter {
     fn commit(&self, offset: u64) {
         let mut state = self.0.lock();
         state.noted = state.noted.max(offset);
+        let told = std::mem::replace(&mut state.told, true);
+        // A wake-up a message would cost more than the message.
+        let is_time = !told || state.has_due(self.0.many);
         drop(state);
-        self.0.wake.notify_one();
+        if is_time {
+            self.0.wake.notify_one();
+        }
     }
 
     async fn flush(&self) -> Result<(), ChannelError> {

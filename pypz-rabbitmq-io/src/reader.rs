@@ -41,7 +41,8 @@ impl std::fmt::Debug for RabbitMqChannelReader {
 
 impl RabbitMqChannelReader {
     pub(crate) fn new(clients: Arc<Clients>, spec: Arc<ChannelSpec>, index: u32) -> Self {
-        let inbox = Arc::new(Inbox::new(spec.name(), spec.timing.patience));
+        let prefetch = config::prefetch(&spec);
+        let inbox = Arc::new(Inbox::new(spec.name(), spec.timing.patience, prefetch));
         Self {
             clients,
             spec,
@@ -158,8 +159,10 @@ impl ChannelReader for RabbitMqChannelReader {
     }
 
     async fn readable(&mut self) {
-        // All that may be in hand may be given out: then the task has to ask for more.
-        self.inbox.wake.notify_one();
+        // All that may be in hand is given out: the task has to ask for more.
+        if self.inbox.lock().in_hand() >= usize::from(config::prefetch(&self.spec)) {
+            self.inbox.wake.notify_one();
+        }
         self.inbox.filled.notified().await;
     }
 

@@ -66,12 +66,8 @@ impl Connection for RabbitMqConnection {
         Ok(Box::new(reader))
     }
 
-    fn writer(
-        &self,
-        channel: &Arc<ChannelSpec>,
-        _index: u32,
-    ) -> Result<Box<dyn ChannelWriter>, ChannelError> {
-        let writer = RabbitMqChannelWriter::new(self.clients()?, Arc::clone(channel));
+    fn writer(&self, channel: &Arc<ChannelSpec>, index: u32) -> Result<Box<dyn ChannelWriter>, ChannelError> {
+        let writer = RabbitMqChannelWriter::new(self.clients()?, Arc::clone(channel), index);
         Ok(Box::new(writer))
     }
 

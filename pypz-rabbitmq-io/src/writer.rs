@@ -8,10 +8,7 @@ use pypz_core::channel::{ChannelSpec, ChannelWriter, Delivery, EncodedBatch, Run
 
 use crate::acknowledge::{self, Outbox, Outgoing, State};
 use crate::clients::Clients;
-use crate::{pack, queues};
-
-/// The most records in a message.
-const PACK_RECORDS: usize = 1_000;
+use crate::{config, pack, queues};
 
 /// The most bytes in a message of more than one record.
 const PACK_BYTES: usize = 64 << 10;
@@ -27,6 +24,8 @@ pub struct RabbitMqChannelWriter {
     clients: Arc<Clients>,
     spec: Arc<ChannelSpec>,
     outbox: Arc<Outbox>,
+    /// The most records in a message.
+    most_records: usize,
     task: Option<tokio::task::JoinHandle<()>>,
 }
 
@@ -39,7 +38,8 @@ impl std::fmt::Debug for RabbitMqChannelWriter {
 }
 
 impl RabbitMqChannelWriter {
-    pub(crate) fn new(clients: Arc<Clients>, spec: Arc<ChannelSpec>) -> Self {
+    pub(crate) fn new(clients: Arc<Clients>, spec: Arc<ChannelSpec>, index: u32) -> Self {
+        let most_records = config::records_per_message(&spec, index);
         let keys = (0..spec.partitions()).map(|partition| queues::routing_key(&spec, partition));
         let share = spec.buffer_bytes / spec.local_writers.len().max(1);
         let outbox = Arc::new(Outbox::new(spec.name(), keys.collect(), share));
@@ -47,6 +47,7 @@ impl RabbitMqChannelWriter {
             clients,
             spec,
             outbox,
+            most_records,
             task: None,
         }
     }
@@ -57,7 +58,9 @@ impl RabbitMqChannelWriter {
             Delivery::Shared => self.spec.layout.readers.len().max(1),
             Delivery::ByKey | Delivery::Broadcast => 1,
         };
-        at_hand.div_ceil(readers * MESSAGES_EACH).clamp(1, PACK_RECORDS)
+        at_hand
+            .div_ceil(readers * MESSAGES_EACH)
+            .clamp(1, self.most_records)
     }
 
     /// Puts records of one partition into messages, as many as there is room for.

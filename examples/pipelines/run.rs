@@ -44,7 +44,7 @@ pub(crate) async fn run(pipeline: &mut Pipeline, job: &Job, common: &Common) -> 
     let status = match job {
         Job::Hello(_) | Job::Signals(_) => status,
         Job::Flights(_) => flights::report_skipped(status),
-        Job::Fanout(_) => fanout::verdict(status),
+        Job::Fanout(_) => fanout::verdict(status, common.location.starts_with("amqp")),
     };
     if common.json {
         output::json_line(&METRICS.line(job, common, status));

@@ -95,7 +95,11 @@ impl Outbox {
         let room = self.room.notified();
         tokio::pin!(room);
         room.as_mut().enable();
-        if !self.has_room(&self.lock()) {
+        let waits = {
+            let state = self.lock();
+            state.failure.is_none() && !self.has_room(&state)
+        };
+        if waits {
             room.await;
         }
     }
@@ -128,7 +132,7 @@ impl Outbox {
 
     fn fail(&self, reason: String) {
         self.lock().failure.get_or_insert(reason);
-        self.changed.notify_one();
+        self.tell();
         self.room.notify_waiters();
     }
 
@@ -140,8 +144,14 @@ impl Outbox {
             *count += u64::from(message.records);
         }
         drop(state);
-        self.changed.notify_one();
+        self.tell();
         self.make_room();
+    }
+
+    /// Wakes all who wait for progress, and whoever is about to.
+    fn tell(&self) {
+        self.changed.notify_waiters();
+        self.changed.notify_one();
     }
 
     /// Wakes whoever waits for room once there is room for many: a wake-up a message would cost more than the message.

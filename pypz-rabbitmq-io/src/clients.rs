@@ -27,6 +27,9 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 /// How long a connection may take to say good-bye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
+/// The name of the threads of a location: none of them may wait for another.
+const THREAD: &str = "pypz-rabbitmq";
+
 /// The thread on which everything of a location runs, so that user code which blocks silences no heartbeat.
 struct Thread {
     handle: Handle,
@@ -38,13 +41,13 @@ impl Thread {
     fn start() -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
-            .thread_name("pypz-rabbitmq")
+            .thread_name(THREAD)
             .enable_all()
             .build()?;
         let (handle, stop) = (runtime.handle().clone(), Arc::new(Notify::new()));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
-            .name("pypz-rabbitmq".into())
+            .name(THREAD.into())
             .spawn(move || runtime.block_on(stopped.notified()))?;
         Ok(Self {
             handle,
@@ -58,7 +61,7 @@ impl Drop for Thread {
     fn drop(&mut self) {
         self.stop.notify_one();
         if let Some(thread) = self.thread.take()
-            && thread.thread().id() != std::thread::current().id()
+            && std::thread::current().name() != Some(THREAD)
         {
             let _ = thread.join();
         }

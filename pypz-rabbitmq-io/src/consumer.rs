@@ -51,7 +51,8 @@ pub(crate) async fn run(clients: Arc<Clients>, inbox: Arc<Inbox>, queue: String,
             window: usize::from(prefetch),
             step: prefetch,
             cancelled: false,
-            due_since: None,
+            // Something may have become due while there was no channel.
+            due_since: Some(Instant::now()),
         };
         let lost = match task.serve().await {
             Ok(()) => return,
@@ -116,7 +117,7 @@ impl Task<'_> {
         self.channel
             .basic_qos(prefetch, BasicQosOptions::default())
             .await?;
-        let tag = format!("data-consumer-{}-{}", self.queue, self.consumers.len());
+        let tag = format!("data-consumer-{}", self.consumers.len());
         let options = BasicConsumeOptions::default();
         let (queue, none) = (self.queue.into(), FieldTable::default());
         let consumer = self
@@ -129,7 +130,11 @@ impl Task<'_> {
 
     /// Waits for a delivery of whichever consumer, which is `None` at its end, or for something to do.
     async fn next(&mut self) -> Option<Option<Result<Delivery, Error>>> {
-        let pause = if self.inbox.lock().ending {
+        let is_ending = {
+            let state = self.inbox.lock();
+            state.ending && !state.empty
+        };
+        let pause = if is_ending {
             LOOK_AT_DEPTH
         } else if self.due_since.is_some() {
             ACKNOWLEDGE_AFTER
@@ -164,11 +169,13 @@ impl Task<'_> {
 
     /// Whether it is time to acknowledge: enough has become due, some has been due for a while, or somebody waits for it.
     fn is_time(&mut self) -> bool {
-        let state = self.inbox.lock();
+        let mut state = self.inbox.lock();
+        let waits = state.flushing > 0 || state.closing || (state.ending && !state.empty);
         if !state.has_due(1) {
+            state.told = false;
             self.due_since = None;
+            return waits;
         }
-        let waits = state.flushing > 0 || state.closing || state.ending;
         let many = state.has_due(self.inbox.many);
         let since = *self.due_since.get_or_insert_with(Instant::now);
         if waits || many || since.elapsed() >= ACKNOWLEDGE_AFTER {
@@ -199,7 +206,11 @@ impl Task<'_> {
                 }
             }
         }
-        if self.inbox.lock().flushing > 0 {
+        let is_waited_for = {
+            let state = self.inbox.lock();
+            state.flushing > 0 && !state.waits_for_given_back()
+        };
+        if is_waited_for {
             // Acknowledgements are not answered, but a channel does one thing after the other.
             self.channel
                 .basic_qos(self.step, BasicQosOptions::default())
@@ -214,7 +225,7 @@ impl Task<'_> {
     async fn widen(&mut self) -> Result<(), Error> {
         let is_starved = {
             let state = self.inbox.lock();
-            state.waiting() == 0 && state.in_hand() >= self.window
+            state.hungry && state.waiting() == 0 && state.in_hand() >= self.window
         };
         if is_starved && !self.cancelled {
             let more = u16::try_from(self.window).unwrap_or(LARGEST_WINDOW);
@@ -260,9 +271,7 @@ impl Task<'_> {
             match self.channel.basic_get(self.queue.into(), options).await? {
                 Some(message) => self.inbox.push(message.delivery),
                 None => {
-                    let mut state = self.inbox.lock();
-                    state.empty = state.waiting() == 0;
-                    drop(state);
+                    self.inbox.lock().proven_empty();
                     self.inbox.filled.notify_one();
                     return Ok(());
                 }

@@ -1,6 +1,6 @@
 //! What one reader has in hand: messages that it has not given out, and those that are not acknowledged.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +11,9 @@ use pypz_core::channel::Committer;
 use tokio::sync::Notify;
 
 use crate::pack::{self, PACK};
+
+/// How the content types of our forms begin.
+const FORMS: &str = "application/vnd.pypz.";
 
 /// The most messages that are due before they are acknowledged.
 const ACKNOWLEDGE_MANY: usize = 100;
@@ -68,6 +71,12 @@ pub(crate) struct State {
     /// How many records `messages` hold.
     records: u64,
     unacknowledged: VecDeque<Unacknowledged>,
+    /// How many of them, from the front, are of an earlier connection.
+    old: usize,
+    /// Processed, and given back by a connection that was lost: acknowledged as soon as they come again.
+    processed: HashSet<String>,
+    /// Those that have come again.
+    again: Vec<(u64, String)>,
     /// The position behind the last record that came.
     received: u64,
     /// The position up to which everything is processed.
@@ -84,7 +93,9 @@ pub(crate) struct State {
     pub(crate) empty: bool,
     pub(crate) closing: bool,
     /// The task knows that something is due.
-    told: bool,
+    pub(crate) told: bool,
+    /// The operator waits for more.
+    pub(crate) hungry: bool,
     pub(crate) failure: Option<ChannelError>,
 }
 
@@ -149,8 +160,13 @@ impl State {
 
     fn take(&mut self, delivery: Delivery) {
         let id = delivery.properties.message_id().as_ref().map(ToString::to_string);
+        if let Some(id) = id.as_ref().and_then(|id| self.processed.take(id)) {
+            self.again.push((delivery.delivery_tag, id));
+            self.mixed = true;
+            return;
+        }
         let known = id.as_ref().and_then(|id| {
-            let in_hand = self.unacknowledged.iter_mut();
+            let in_hand = self.unacknowledged.iter_mut().take(self.old);
             in_hand
                 .filter(|one| one.generation != self.generation)
                 .find(|one| one.id.as_ref() == Some(id))
@@ -161,16 +177,17 @@ impl State {
             self.mixed = true;
             return;
         }
-        let is_pack = delivery
-            .properties
-            .content_type()
-            .as_ref()
-            .is_some_and(|of| of.as_str() == PACK);
-        let (form, records) = match is_pack.then(|| pack::count(&delivery.data)) {
-            None => (Form::Bare, 1),
-            Some(Ok(records)) => (Form::Pack, records),
-            Some(Err(pack::Malformed)) => (Form::Malformed, 1),
+        let content = delivery.properties.content_type().as_ref();
+        let (form, records) = match content.map(lapin::types::ShortString::as_str) {
+            Some(PACK) => match pack::count(&delivery.data) {
+                Ok(records @ 1..) => (Form::Pack, records),
+                Ok(0) | Err(pack::Malformed) => (Form::Malformed, 1),
+            },
+            // A form of ours that this version does not know.
+            Some(other) if other.starts_with(FORMS) => (Form::Malformed, 1),
+            _ => (Form::Bare, 1),
         };
+        self.hungry = false;
         self.received += u64::from(records);
         self.records += u64::from(records);
         self.unacknowledged.push_back(Unacknowledged {
@@ -209,8 +226,10 @@ impl State {
         self.last_tag = 0;
         self.early.clear();
         self.empty = false;
-        let kept = self.unacknowledged.len() - self.messages.len();
+        let kept = self.unacknowledged.len().saturating_sub(self.messages.len());
         self.unacknowledged.truncate(kept);
+        self.old = kept;
+        self.processed.extend(self.again.drain(..).map(|(_, id)| id));
         self.received -= self.records;
         self.messages.clear();
         self.records = 0;
@@ -219,7 +238,18 @@ impl State {
     /// Whether at least so many messages have become due to acknowledge.
     pub(crate) fn has_due(&self, messages: usize) -> bool {
         let last = self.unacknowledged.get(messages.saturating_sub(1));
-        last.is_some_and(|last| last.behind <= self.noted)
+        !self.again.is_empty() || last.is_some_and(|last| last.behind <= self.noted)
+    }
+
+    /// It is proven that nothing more will come, not even what a lost connection gave back: others have it.
+    pub(crate) fn proven_empty(&mut self) {
+        self.empty = self.records == 0;
+        self.processed.clear();
+    }
+
+    /// Whether what is processed but was given back may still come again to be acknowledged, before the reader has ended.
+    pub(crate) fn waits_for_given_back(&self) -> bool {
+        self.ending && !self.processed.is_empty() && !self.empty && self.records == 0
     }
 
     /// What has become due to acknowledge, and the position behind it.
@@ -229,12 +259,18 @@ impl State {
         while let Some(first) = self.unacknowledged.front()
             && first.behind <= self.noted
         {
-            // A tag of a connection that is gone means nothing to the broker: it has given the message to somebody again.
+            let Some(first) = self.unacknowledged.pop_front() else {
+                break;
+            };
+            self.old = self.old.saturating_sub(1);
             if first.generation == self.generation {
                 tags.push(first.tag);
+            } else {
+                // A tag of a connection that is gone means nothing to the broker, who gives the message to somebody again.
+                self.processed.extend(first.id);
             }
-            self.unacknowledged.pop_front();
         }
+        tags.extend(self.again.drain(..).map(|(tag, _)| tag));
         let Some(greatest) = tags.iter().copied().max() else {
             return (None, self.noted);
         };
@@ -343,10 +379,29 @@ mod tests {
             state.push(message(tag, id));
         }
         assert_eq!((state.received, state.waiting()), (4, 2));
-        // "a" went to somebody else; "b" has a greater tag than "c", which is not processed.
+        // "b" has a greater tag than "c", which is not processed.
         state.noted = 2;
         assert_eq!(state.due(), (Some(Acknowledge::Each(vec![2])), 2));
         state.noted = 4;
         assert_eq!(state.due(), (Some(Acknowledge::UpTo(3)), 4));
+        // "a" was processed and comes late: nobody is to see it again.
+        state.push(message(4, "a"));
+        assert_eq!((state.received, state.waiting()), (4, 2));
+        assert_eq!(state.due(), (Some(Acknowledge::UpTo(4)), 4));
+    }
+
+    #[test]
+    fn an_empty_pack_and_a_form_of_tomorrow_are_malformed() {
+        for (tag, content) in [(1, PACK), (2, "application/vnd.pypz.pack.2")] {
+            let mut state = State {
+                last_tag: tag - 1,
+                ..State::default()
+            };
+            let mut delivery = message(tag, "a");
+            delivery.data = Vec::new();
+            delivery.properties = delivery.properties.with_content_type(content.into());
+            state.push(delivery);
+            assert_eq!(state.pop().unwrap().form, Form::Malformed);
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use lapin::options::{
-    ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
-    QueuePurgeOptions,
+    BasicGetOptions, ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
+    QueueDeleteOptions, QueuePurgeOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Error, ExchangeKind};
@@ -23,7 +23,7 @@ use crate::error::{is_mismatch, is_missing, words};
 const LONGEST_QUEUE: usize = 255;
 
 /// How much status a stream keeps, in bytes, and for how long: a channel whose run was broken off can be resumed that long.
-const STATUS_BYTES: i64 = 100_000_000;
+const STATUS_BYTES: i64 = 500_000_000;
 const STATUS_SEGMENT_BYTES: i64 = 10_000_000;
 const STATUS_AGE: &str = "7D";
 
@@ -233,6 +233,28 @@ async fn messages(clients: &Clients, spec: &ChannelSpec, queue: &str) -> Result<
         .await
 }
 
+/// How many messages wait in a queue, proven by taking one: the count of a declaration is 0, too, when the queue's leader does
+/// not answer in time. The message goes back when the channel is closed.
+async fn unread(clients: &Clients, spec: &ChannelSpec, queue: &str) -> Result<u32, ChannelError> {
+    let name = queue.to_owned();
+    let work = move |opened: Channel| -> BoxFuture<'static, Result<u32, Error>> {
+        let name = name.clone();
+        async move {
+            let options = BasicGetOptions::default();
+            match opened.basic_get(name.as_str().into(), options).await {
+                Ok(found) => Ok(found.map_or(0, |one| one.message_count.saturating_add(1))),
+                Err(error) if is_missing(&error) && !crate::error::is_starting(&error) => Ok(0),
+                Err(error) => Err(error),
+            }
+        }
+        .boxed()
+    };
+    let doing = format!("looking at queue {queue}");
+    clients
+        .insistently(spec.name(), &doing, spec.timing.patience, work)
+        .await
+}
+
 /// Waits until the principal reader has created everything: the stream of the writers is the last.
 pub(crate) async fn exists(
     clients: &Clients,
@@ -277,10 +299,24 @@ pub(crate) async fn purge(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result<
         .await
 }
 
+/// Fails if a message of the run is left behind: in a queue, or given up after too many attempts.
+pub(crate) async fn nothing_left(clients: &Clients, spec: &ChannelSpec) -> Result<(), ChannelError> {
+    for (queue, _) in queues(spec) {
+        let unread = unread(clients, spec, &queue).await?;
+        if unread > 0 {
+            return Err(ChannelError::Unread {
+                object: format!("queue {queue}"),
+                unread: unread.into(),
+            });
+        }
+    }
+    no_dead_letters(clients, spec).await
+}
+
 /// Fails if messages were given up after too many attempts: the run is not complete without them.
-pub(crate) async fn no_dead_letters(clients: &Clients, spec: &ChannelSpec) -> Result<(), ChannelError> {
+async fn no_dead_letters(clients: &Clients, spec: &ChannelSpec) -> Result<(), ChannelError> {
     let dead = dead_letters(spec.name());
-    match messages(clients, spec, &dead).await?.unwrap_or(0) {
+    match unread(clients, spec, &dead).await? {
         0 => Ok(()),
         letters => Err(ChannelError::Unread {
             object: format!("queue {dead}, for messages that were given up after deliveryLimit attempts,"),
@@ -294,16 +330,7 @@ pub(crate) async fn no_dead_letters(clients: &Clients, spec: &ChannelSpec) -> Re
 /// Nobody writes any more, so what is found empty stays empty. (Quorum queues cannot be deleted "if empty".)
 pub(crate) async fn delete(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result<(), ChannelError> {
     let mut all: Vec<String> = queues(spec).into_iter().map(|(queue, _)| queue).collect();
-    for queue in &all {
-        let unread = messages(clients, spec, queue).await?.unwrap_or(0);
-        if unread > 0 {
-            return Err(ChannelError::Unread {
-                object: format!("queue {queue}"),
-                unread: unread.into(),
-            });
-        }
-    }
-    no_dead_letters(clients, spec).await?;
+    nothing_left(clients, spec).await?;
     all.push(dead_letters(spec.name()));
     all.extend(Side::BOTH.map(|side| stream(spec.name(), side)));
     let work = |opened: Channel| -> BoxFuture<'static, Result<(), Error>> {

@@ -159,8 +159,13 @@ impl ChannelReader for RabbitMqChannelReader {
     }
 
     async fn readable(&mut self) {
-        // All that may be in hand is given out: the task has to ask for more.
-        if self.inbox.lock().in_hand() >= usize::from(config::prefetch(&self.spec)) {
+        let is_starved = {
+            let mut state = self.inbox.lock();
+            state.hungry = true;
+            state.in_hand() >= usize::from(config::prefetch(&self.spec))
+        };
+        if is_starved {
+            // All that may be in hand is given out: the task has to ask for more.
             self.inbox.wake.notify_one();
         }
         self.inbox.filled.notified().await;
@@ -178,12 +183,18 @@ impl ChannelReader for RabbitMqChannelReader {
                 if let Some(failure) = &state.failure {
                     return Err(failure.clone());
                 }
-                let left = self.current.as_ref().map_or(0, |(_, _, left)| *left);
-                let at_hand = u64::from(left) + state.waiting();
-                if at_hand > 0 || state.empty {
-                    return Ok(self.position + at_hand);
+                // What lies in the inbox goes back if the connection is lost: only a message in hand is sure to be given out.
+                if self.current.is_none() {
+                    self.current = state.pop().map(|message| {
+                        let records = message.records;
+                        (message, Cursor::default(), records)
+                    });
                 }
-                state.ending = true;
+                let left = self.current.as_ref().map_or(0, |(_, _, left)| u64::from(*left));
+                if left > 0 || state.empty {
+                    return Ok(self.position + left);
+                }
+                (state.ending, state.hungry) = (true, true);
             }
             self.inbox.wake.notify_one();
             filled.await;
@@ -195,7 +206,7 @@ impl ChannelReader for RabbitMqChannelReader {
     }
 
     async fn nothing_left_behind(&mut self) -> Result<(), ChannelError> {
-        queues::no_dead_letters(&self.clients, &self.spec).await
+        queues::nothing_left(&self.clients, &self.spec).await
     }
 
     async fn close(&mut self) {

@@ -6,9 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions};
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Consumer, Error};
+use lapin::{BasicProperties, Channel, Consumer, Error, PublisherConfirm};
 use pypz_core::ChannelError;
 use pypz_core::channel::{ChannelSpec, StatusEvent, StatusLog};
 use pypz_core::protocol::{Layout, MemberId, Side, StatusRecord};
@@ -147,12 +149,11 @@ async fn publish(
     stream: &str,
     bytes: &[u8],
     properties: BasicProperties,
-) -> Result<(), Error> {
+) -> Result<PublisherConfirm, Error> {
     let options = BasicPublishOptions::default();
     channel
         .basic_publish("".into(), stream.into(), options, bytes, properties)
         .await
-        .map(drop)
 }
 
 /// What a listener has heard so far.
@@ -217,7 +218,7 @@ impl Listening {
         };
         let mut arguments = FieldTable::default();
         arguments.insert("x-stream-offset".into(), start);
-        let tag = format!("status-consumer-{stream}");
+        let tag = format!("status-consumer-{}", place(side));
         let options = BasicConsumeOptions::default();
         channel
             .basic_consume(stream.as_str().into(), tag.as_str().into(), options, arguments)
@@ -230,12 +231,16 @@ impl Listening {
             return Ok(());
         }
         let channel = clients.publishing.channel().await;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
         let mark = text()
             .with_type(MARK.into())
             .with_message_id(self.mark.as_str().into());
         for side in Side::BOTH {
             let stream = stream(&self.layout.channel, side);
-            publish(&channel, &stream, &self.mark_bytes, mark.clone()).await?;
+            // Without its confirm a mark that was lost would be waited for in vain.
+            publish(&channel, &stream, &self.mark_bytes, mark.clone())
+                .await?
+                .await?;
         }
         let _ = channel.close(200, "done".into()).await;
         Ok(())

@@ -203,10 +203,29 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
 
     /// Asks again for the end that was reached.
     async fn has_grown(&mut self) -> Result<bool, ChannelError> {
-        let end = self.reader.end().await?;
-        let grown = end > self.reader.position();
+        let Some(end) = self.ask_end().await? else {
+            return Ok(true);
+        };
         self.end = Some(end);
-        Ok(grown)
+        Ok(end > self.reader.position())
+    }
+
+    /// The reader's end; `None` if the pipeline drains while the reader finds it out. Meanwhile the channel may fail.
+    async fn ask_end(&mut self) -> Result<Option<u64>, ChannelError> {
+        loop {
+            tokio::select! {
+                biased;
+                end = self.reader.end() => return end.map(Some),
+                changed = self.view.changed() => {
+                    self.unseen = true;
+                    changed.map_err(|_| ChannelError::NotOpen { port: type_name::<Self>() })?;
+                    self.session.check(self.member)?;
+                }
+                () = self.shutdown.changed() => if self.drains() {
+                    return Ok(None);
+                },
+            }
+        }
     }
 
     /// Whether no more is to be retrieved because the pipeline drains. What lies in memory is read on: it would be lost.
@@ -229,7 +248,9 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
         match upstream {
             Upstream::Sending => {}
             Upstream::Stopped { ends } => {
-                let end = self.reader.end().await?;
+                let Some(end) = self.ask_end().await? else {
+                    return Ok(());
+                };
                 let partition = self.session.spec().partition_of(self.member.index);
                 let stated = ends.get(&partition).map_or(0, |end| end.offset);
                 if end < stated {
@@ -243,7 +264,10 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
                 self.end = Some(end);
             }
             Upstream::Failed { cause } | Upstream::Lost { cause, seen: true } => {
-                self.end = Some(self.reader.end().await?);
+                let Some(end) = self.ask_end().await? else {
+                    return Ok(());
+                };
+                self.end = Some(end);
                 self.failure = Some(incomplete(&self.name, cause));
             }
             Upstream::Lost { cause, seen: false } => {
@@ -395,7 +419,9 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
             return Ok(());
         }
         self.session.replicas_finished().await?;
-        self.reader.nothing_left_behind().await?;
+        if self.ended {
+            self.reader.nothing_left_behind().await?;
+        }
         if positions_are_status {
             // Each replica's own position is in the status log: now that all have read, all is read for the broker, too.
             self.reader.skip_to_end().await?;

@@ -13,8 +13,8 @@ use pypz_core::channel::WriteProgress;
 use pypz_core::protocol::End;
 use tokio::sync::Notify;
 
-use crate::clients::{Clients, LOOK_AGAIN};
-use crate::error::{is_missing, is_starting, words};
+use crate::clients::{Clients, Pauses};
+use crate::error::{is_missing, is_refusal, is_starting, words};
 use crate::pack::PACK;
 
 /// How many messages may be published and not confirmed.
@@ -237,7 +237,7 @@ impl WriteProgress for Outbox {
 /// Publishes until the writer closes. What the broker has not confirmed when a connection is lost is published again on the
 /// next one, in order and under the same ids.
 pub(crate) async fn run(clients: Arc<Clients>, outbox: Arc<Outbox>) {
-    let mut unconfirmed: VecDeque<Outgoing> = VecDeque::new();
+    let (mut unconfirmed, mut pauses) = (VecDeque::<Outgoing>::new(), Pauses::new());
     loop {
         let channel = tokio::select! {
             channel = clients.publishing.channel() => channel,
@@ -248,6 +248,7 @@ pub(crate) async fn run(clients: Arc<Clients>, outbox: Arc<Outbox>) {
             channel,
             confirms: VecDeque::new(),
         };
+        let acknowledged = outbox.lock().acknowledged;
         let served = publisher.serve(&mut unconfirmed).await;
         // In order: what was published first, then what had not been published again.
         let again = publisher.confirms.drain(..).map(|(message, _)| message);
@@ -266,17 +267,26 @@ pub(crate) async fn run(clients: Arc<Clients>, outbox: Arc<Outbox>) {
                 ));
                 return;
             }
-            Err(Lost::Connection(error)) => tracing::debug!(
-                channel = outbox.channel,
-                "{} messages are not confirmed: {}",
-                unconfirmed.len(),
-                words(&error)
-            ),
-            Err(Lost::Nack) => {
-                tracing::debug!(channel = outbox.channel, "the broker could not take a message")
+            Err(Lost::Connection(error)) if is_refusal(&error) => {
+                outbox.fail(words(&error));
+                return;
+            }
+            Err(lost) => {
+                if outbox.lock().acknowledged > acknowledged {
+                    pauses = Pauses::new();
+                }
+                let cause = match lost {
+                    Lost::Connection(error) => words(&error),
+                    Lost::Nack | Lost::Refused(_) => "the queue takes no messages now (nack)".to_owned(),
+                };
+                let (channel, waiting) = (&outbox.channel, unconfirmed.len());
+                tracing::warn!(
+                    channel,
+                    "{waiting} messages are not confirmed and are published again: {cause}"
+                );
             }
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        pauses.next().await;
     }
 }
 

@@ -21,6 +21,30 @@ pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The longest pause between two attempts to connect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// Pauses between attempts, each twice as long as the one before.
+pub(crate) struct Pauses(Duration);
+
+impl Pauses {
+    pub(crate) const fn new() -> Self {
+        Self(LOOK_AGAIN)
+    }
+
+    /// Waits before the next attempt.
+    pub(crate) async fn next(&mut self) {
+        let pause = self.0;
+        self.0 = (pause * 2).min(LONGEST_PAUSE);
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Waits until a task that was told to close has ended, and ends it if it takes too long.
+pub(crate) async fn ended(task: tokio::task::JoinHandle<()>, within: Duration) {
+    let aborted = task.abort_handle();
+    if tokio::time::timeout(within, task).await.is_err() {
+        aborted.abort();
+    }
+}
+
 /// How often the cause of a wait is logged.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
@@ -104,7 +128,7 @@ impl Link {
     }
 
     /// The last thing that went wrong.
-    fn cause(&self) -> String {
+    pub(crate) fn cause(&self) -> String {
         self.note().last.clone().unwrap_or_else(|| "no answer".to_owned())
     }
 
@@ -118,6 +142,7 @@ impl Link {
 
     /// A new channel, as soon as there is a connection. Waits for ever if none comes: whoever asks has a deadline.
     pub(crate) async fn channel(&self) -> Channel {
+        let mut pauses = Pauses::new();
         loop {
             let Some(connection) = self.up().await else {
                 return std::future::pending().await;
@@ -126,7 +151,7 @@ impl Link {
                 Ok(channel) => return channel,
                 Err(error) => {
                     self.note().last = Some(words(&error));
-                    tokio::time::sleep(LOOK_AGAIN).await;
+                    pauses.next().await;
                 }
             }
         }
@@ -161,18 +186,17 @@ async fn supervise(
         trouble.last = Some(words(error));
         trouble.refused = is_refusal(error).then(|| words(error));
     };
-    let (mut pause, mut lost_at) = (LOOK_AGAIN, None::<Instant>);
+    let (mut pauses, mut lost_at) = (Pauses::new(), None::<Instant>);
     loop {
         let connection = match connect(&config, purpose).await {
             Ok(connection) => Arc::new(connection),
             Err(error) => {
                 note(&error);
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pauses.next().await;
                 continue;
             }
         };
-        pause = LOOK_AGAIN;
+        pauses = Pauses::new();
         if let Some(lost_at) = lost_at.take() {
             let seconds = lost_at.elapsed().as_secs_f64();
             tracing::info!(
@@ -319,6 +343,7 @@ impl Clients {
             waited_for: format!("{doing}: {cause}"),
             seconds: patience.as_secs(),
         };
+        let mut pauses = Pauses::new();
         loop {
             let attempt = async {
                 let opened = self.consuming.channel().await;
@@ -337,7 +362,7 @@ impl Clients {
             if tokio::time::Instant::now() >= deadline {
                 return Err(overdue(words(&error)));
             }
-            tokio::time::sleep(LOOK_AGAIN * 5).await;
+            pauses.next().await;
         }
     }
 

@@ -13,8 +13,8 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Consumer, Error};
 use pypz_core::ChannelError;
 
-use crate::clients::{Clients, LOOK_AGAIN};
-use crate::error::{is_missing, is_starting, words};
+use crate::clients::{Clients, Pauses};
+use crate::error::{is_missing, is_refusal, is_starting, words};
 use crate::inbox::{Acknowledge, Inbox};
 
 /// How many messages are taken one by one before the reader looks at them.
@@ -22,9 +22,6 @@ const TAKEN_AT_ONCE: usize = 64;
 
 /// What is due is acknowledged after this time, if not for another reason earlier.
 const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(10);
-
-/// How long a task waits if nothing is to be done.
-const IDLE: Duration = Duration::from_secs(10);
 
 /// The most messages that one consumer may have in hand (AMQP counts them in 16 bits).
 const LARGEST_WINDOW: u16 = u16::MAX;
@@ -34,15 +31,13 @@ const LOOK_AT_DEPTH: Duration = Duration::from_millis(20);
 
 /// Serves a reader until it closes.
 pub(crate) async fn run(clients: Arc<Clients>, inbox: Arc<Inbox>, queue: String, prefetch: u16) {
-    let first = std::sync::atomic::AtomicBool::new(true);
+    let mut pauses = Pauses::new();
     loop {
         let channel = tokio::select! {
             channel = clients.consuming.channel() => channel,
             () = closed(&inbox) => return,
         };
-        if !first.swap(false, std::sync::atomic::Ordering::Relaxed) {
-            inbox.lock().reconnected();
-        }
+        inbox.lock().reconnected();
         let mut task = Task {
             inbox: &inbox,
             queue: &queue,
@@ -65,12 +60,23 @@ pub(crate) async fn run(clients: Arc<Clients>, inbox: Arc<Inbox>, queue: String,
             });
             return;
         }
+        if is_refusal(&lost) {
+            inbox.fail(ChannelError::Authentication {
+                location: clients.location.to_string(),
+                reason: words(&lost),
+            });
+            return;
+        }
+        if inbox.lock().consumes {
+            // It had worked: this is no attempt that failed again.
+            pauses = Pauses::new();
+        }
         tracing::warn!(
             queue,
             "consumer lost, what is in hand may come again: {}",
             words(&lost)
         );
-        tokio::time::sleep(LOOK_AGAIN).await;
+        pauses.next().await;
     }
 }
 
@@ -98,6 +104,7 @@ impl Task<'_> {
     /// Returns when the reader closes; the error says how the channel was lost.
     async fn serve(&mut self) -> Result<(), Error> {
         self.consume(self.step).await?;
+        self.inbox.consumes();
         loop {
             match self.next().await {
                 Some(Some(delivery)) => self.inbox.push(delivery?),
@@ -106,7 +113,8 @@ impl Task<'_> {
             }
             self.acknowledge().await?;
             if self.inbox.lock().closing {
-                return self.close().await;
+                self.close().await;
+                return Ok(());
             }
             self.find_the_end().await?;
             self.widen().await?;
@@ -136,11 +144,10 @@ impl Task<'_> {
         };
         let pause = if is_ending {
             LOOK_AT_DEPTH
-        } else if self.due_since.is_some() {
-            ACKNOWLEDGE_AFTER
         } else {
-            IDLE
+            ACKNOWLEDGE_AFTER
         };
+        let is_timed = is_ending || self.due_since.is_some();
         let inbox = self.inbox;
         tokio::select! {
             biased;
@@ -153,7 +160,7 @@ impl Task<'_> {
                 std::task::Poll::Pending
             }), if !self.cancelled => Some(delivery),
             () = inbox.wake.notified() => None,
-            () = tokio::time::sleep(pause) => None,
+            () = tokio::time::sleep(pause), if is_timed => None,
         }
     }
 
@@ -296,8 +303,7 @@ impl Task<'_> {
     }
 
     /// Gives back what is not acknowledged.
-    async fn close(&self) -> Result<(), Error> {
+    async fn close(&self) {
         let _ = self.channel.close(200, "done".into()).await;
-        Ok(())
     }
 }

@@ -92,6 +92,8 @@ pub(crate) struct State {
     /// It is proven that nothing more will come.
     pub(crate) empty: bool,
     pub(crate) closing: bool,
+    /// The queue is being consumed on the present connection.
+    pub(crate) consumes: bool,
     /// The task knows that something is due.
     pub(crate) told: bool,
     /// The operator waits for more.
@@ -128,6 +130,12 @@ impl Inbox {
     /// Takes a message in.
     pub(crate) fn push(&self, delivery: Delivery) {
         self.lock().push(delivery);
+        self.filled.notify_one();
+    }
+
+    /// Notes that the queue is being consumed.
+    pub(crate) fn consumes(&self) {
+        self.lock().consumes = true;
         self.filled.notify_one();
     }
 
@@ -220,9 +228,10 @@ impl State {
         self.unacknowledged.len()
     }
 
-    /// A new connection: whatever was not given out comes again, to this reader or to another.
+    /// A new connection, perhaps not the first: whatever was not given out comes again, to this reader or to another.
     pub(crate) fn reconnected(&mut self) {
         self.generation += 1;
+        self.consumes = false;
         self.last_tag = 0;
         self.early.clear();
         self.empty = false;

@@ -17,7 +17,7 @@ use pypz_core::protocol::Side;
 
 use crate::clients::{Clients, LOOK_AGAIN};
 use crate::config::delivery_limit;
-use crate::error::{is_mismatch, is_missing, words};
+use crate::error::{is_mismatch, is_missing, is_starting, words};
 
 /// The longest name of a queue, in bytes.
 const LONGEST_QUEUE: usize = 255;
@@ -132,7 +132,7 @@ pub(crate) async fn create(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result
         Some(error) => Err(ChannelError::Mismatch {
             object: format!("channel {channel}"),
             reason: format!(
-                "{}: it was made by another layout or by pypz-python; read it empty and delete it, or use another name",
+                "{}: it was made by another layout, with another deliveryLimit or by pypz-python; read it empty and delete it, or use another name",
                 words(&error)
             ),
         }),
@@ -193,7 +193,7 @@ async fn declare(opened: &Channel, spec: &ChannelSpec) -> Result<(), Error> {
 /// Refuses to go on beside the queue of a replica that this layout does not have.
 async fn refuse_other_layout(clients: &Clients, spec: &ChannelSpec) -> Result<(), ChannelError> {
     let other = format!("{}-{}", spec.name(), queues(spec).len());
-    if let Some(unread) = messages(clients, spec, &other).await? {
+    if let Some(unread) = unread(clients, spec, &other).await? {
         return Err(ChannelError::Mismatch {
             object: format!("queue {other}"),
             reason: format!(
@@ -206,45 +206,20 @@ async fn refuse_other_layout(clients: &Clients, spec: &ChannelSpec) -> Result<()
     Ok(())
 }
 
-/// How many messages wait in a queue; `None` if it is not there.
-async fn messages(clients: &Clients, spec: &ChannelSpec, queue: &str) -> Result<Option<u32>, ChannelError> {
+/// Asks something about a queue; `None` if it is not there.
+async fn ask<T: Send + 'static>(
+    clients: &Clients,
+    spec: &ChannelSpec,
+    queue: &str,
+    question: fn(Channel, String) -> BoxFuture<'static, Result<T, Error>>,
+) -> Result<Option<T>, ChannelError> {
     let name = queue.to_owned();
-    let work = move |opened: Channel| -> BoxFuture<'static, Result<Option<u32>, Error>> {
-        let name = name.clone();
+    let work = move |opened: Channel| -> BoxFuture<'static, Result<Option<T>, Error>> {
+        let answer = question(opened, name.clone());
         async move {
-            match opened
-                .queue_declare(name.as_str().into(), PASSIVE, FieldTable::default())
-                .await
-            {
-                Ok(found) => Ok(Some(found.message_count())),
-                Err(error) if is_missing(&error) && !crate::error::is_starting(&error) => Ok(None),
-                Err(error) => Err(error),
-            }
-        }
-        .boxed()
-    };
-    clients
-        .insistently(
-            spec.name(),
-            &format!("looking at queue {queue}"),
-            spec.timing.patience,
-            work,
-        )
-        .await
-}
-
-/// How many messages wait in a queue, proven by taking one: the count of a declaration is 0, too, when the queue's leader does
-/// not answer in time. The message goes back when the channel is closed.
-async fn unread(clients: &Clients, spec: &ChannelSpec, queue: &str) -> Result<u32, ChannelError> {
-    let name = queue.to_owned();
-    let work = move |opened: Channel| -> BoxFuture<'static, Result<u32, Error>> {
-        let name = name.clone();
-        async move {
-            let options = BasicGetOptions::default();
-            match opened.basic_get(name.as_str().into(), options).await {
-                Ok(found) => Ok(found.map_or(0, |one| one.message_count.saturating_add(1))),
-                Err(error) if is_missing(&error) && !crate::error::is_starting(&error) => Ok(0),
-                Err(error) => Err(error),
+            match answer.await {
+                Err(error) if is_missing(&error) && !is_starting(&error) => Ok(None),
+                answer => answer.map(Some),
             }
         }
         .boxed()
@@ -253,6 +228,49 @@ async fn unread(clients: &Clients, spec: &ChannelSpec, queue: &str) -> Result<u3
     clients
         .insistently(spec.name(), &doing, spec.timing.patience, work)
         .await
+}
+
+/// Whether a queue or a stream is there.
+async fn is_there(clients: &Clients, spec: &ChannelSpec, queue: &str) -> Result<bool, ChannelError> {
+    let found = ask(clients, spec, queue, |opened, queue| {
+        async move {
+            let none = FieldTable::default();
+            let found = opened.queue_declare(queue.as_str().into(), PASSIVE, none).await;
+            found.map(drop)
+        }
+        .boxed()
+    });
+    found.await.map(|found| found.is_some())
+}
+
+/// How many messages wait in a queue, proven by taking one: the count of a declaration is 0, too, when the queue's leader does
+/// not answer in time. The message goes back when the channel is closed. `None` if there is no such queue.
+async fn unread(clients: &Clients, spec: &ChannelSpec, queue: &str) -> Result<Option<u32>, ChannelError> {
+    let taken = ask(clients, spec, queue, |opened, queue| {
+        async move {
+            let options = BasicGetOptions::default();
+            let taken = opened.basic_get(queue.as_str().into(), options).await?;
+            Ok(taken.map_or(0, |one| one.message_count.saturating_add(1)))
+        }
+        .boxed()
+    });
+    taken.await
+}
+
+/// Fails if a queue holds messages.
+async fn is_read(
+    clients: &Clients,
+    spec: &ChannelSpec,
+    queue: &str,
+    object: impl Fn() -> String,
+) -> Result<(), ChannelError> {
+    match unread(clients, spec, queue).await?.unwrap_or(0) {
+        0 => Ok(()),
+        unread => Err(ChannelError::Unread {
+            object: object(),
+            unread: unread.into(),
+        }),
+    }
 }
 
 /// Waits until the principal reader has created everything: the stream of the writers is the last.
@@ -265,7 +283,7 @@ pub(crate) async fn exists(
     let found = async {
         // Each look at a missing queue is a line in the broker's log.
         let mut pause = LOOK_AGAIN;
-        while messages(clients, spec, &last).await?.is_none() {
+        while !is_there(clients, spec, &last).await? {
             tokio::time::sleep(pause).await;
             pause = (pause * 3 / 2).min(LONGEST_PAUSE);
         }
@@ -302,27 +320,11 @@ pub(crate) async fn purge(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result<
 /// Fails if a message of the run is left behind: in a queue, or given up after too many attempts.
 pub(crate) async fn nothing_left(clients: &Clients, spec: &ChannelSpec) -> Result<(), ChannelError> {
     for (queue, _) in queues(spec) {
-        let unread = unread(clients, spec, &queue).await?;
-        if unread > 0 {
-            return Err(ChannelError::Unread {
-                object: format!("queue {queue}"),
-                unread: unread.into(),
-            });
-        }
+        is_read(clients, spec, &queue, || format!("queue {queue}")).await?;
     }
-    no_dead_letters(clients, spec).await
-}
-
-/// Fails if messages were given up after too many attempts: the run is not complete without them.
-async fn no_dead_letters(clients: &Clients, spec: &ChannelSpec) -> Result<(), ChannelError> {
     let dead = dead_letters(spec.name());
-    match unread(clients, spec, &dead).await? {
-        0 => Ok(()),
-        letters => Err(ChannelError::Unread {
-            object: format!("queue {dead}, for messages that were given up after deliveryLimit attempts,"),
-            unread: letters.into(),
-        }),
-    }
+    let object = || format!("queue {dead}, for messages that were given up after deliveryLimit attempts,");
+    is_read(clients, spec, &dead, object).await
 }
 
 /// Deletes everything, unless a message is unread. Dead letters are kept for whoever looks after them.

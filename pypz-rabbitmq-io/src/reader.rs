@@ -7,7 +7,7 @@ use pypz_core::ChannelError;
 use pypz_core::channel::{ChannelReader, ChannelSpec, Committer, Details, RawRecord, RecordSink, StartAt};
 use pypz_core::codec::CodecError;
 
-use crate::clients::Clients;
+use crate::clients::{Clients, ended};
 use crate::inbox::{Form, Inbox, InboxCommitter, Message};
 use crate::pack::Cursor;
 use crate::{config, consumer, queues};
@@ -76,7 +76,7 @@ impl RabbitMqChannelReader {
                 Form::Malformed => {
                     return Err(CodecError::decode(
                         "a pack of records",
-                        "the lengths in it do not fit",
+                        "its form is not known, or the lengths in it do not fit",
                     ));
                 }
             };
@@ -119,7 +119,31 @@ impl ChannelReader for RabbitMqChannelReader {
         let (clients, inbox) = (Arc::clone(&self.clients), Arc::clone(&self.inbox));
         let prefetch = config::prefetch(&self.spec);
         self.task = Some(self.clients.spawn(consumer::run(clients, inbox, queue, prefetch)));
-        Ok(())
+        let patience = self.spec.timing.patience;
+        let consumes = async {
+            loop {
+                let filled = self.inbox.filled.notified();
+                {
+                    let state = self.inbox.lock();
+                    if let Some(failure) = &state.failure {
+                        return Err(failure.clone());
+                    }
+                    if state.consumes {
+                        return Ok(());
+                    }
+                }
+                filled.await;
+            }
+        };
+        tokio::time::timeout(patience, consumes)
+            .await
+            .unwrap_or_else(|_| {
+                Err(ChannelError::Deadline {
+                    port: self.spec.name().to_owned(),
+                    waited_for: format!("its queue to be consumed: {}", self.clients.consuming.cause()),
+                    seconds: patience.as_secs(),
+                })
+            })
     }
 
     fn read(&mut self, sink: &mut dyn RecordSink) -> Result<usize, ChannelError> {
@@ -213,13 +237,7 @@ impl ChannelReader for RabbitMqChannelReader {
         self.inbox.lock().closing = true;
         self.inbox.wake.notify_one();
         if let Some(task) = self.task.take() {
-            let aborted = task.abort_handle();
-            if tokio::time::timeout(self.spec.timing.heartbeat, task)
-                .await
-                .is_err()
-            {
-                aborted.abort();
-            }
+            ended(task, self.spec.timing.heartbeat).await;
         }
     }
 }

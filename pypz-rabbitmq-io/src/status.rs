@@ -1,7 +1,7 @@
 //! Status over two streams a channel.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -13,7 +13,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Consumer, Error, PublisherConfirm};
 use pypz_core::ChannelError;
 use pypz_core::channel::{ChannelSpec, StatusEvent, StatusLog};
-use pypz_core::protocol::{Layout, MemberId, Side, StatusRecord};
+use pypz_core::protocol::{Layout, MemberId, Side, StatusRecord, sign_of_life};
 use tokio::sync::mpsc;
 
 use crate::clients::Clients;
@@ -97,43 +97,34 @@ impl StatusLog for RabbitMqStatusLog {
     }
 }
 
-/// The text of a mark: a sign of life of the seven fields that pypz-python accepts, from a member of this process.
+/// The text of a mark: a sign of life of a member of this process.
 fn mark_bytes(spec: &ChannelSpec) -> Vec<u8> {
-    let layout = &spec.layout;
-    let reader = spec.local_readers.first().copied();
-    let writer = spec.local_writers.first().copied().unwrap_or(0);
-    let speaker = reader.map_or_else(|| MemberId::writer(writer), MemberId::reader);
-    let is_grouped = reader.is_some() && layout.readers.len() > 1;
-    let group = if is_grouped {
-        format!("\"{}\"", layout.channel)
-    } else {
-        "null".to_owned()
-    };
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    format!(
-        "{{\"channel_name\": \"{}\", \"channel_context_name\": \"{}\", \"channel_group_name\": {group}, \
-         \"channel_group_index\": {}, \"status\": \"HealthCheck\", \"payload\": {{}}, \"timestamp\": {}}}",
-        layout.channel,
-        layout.name(speaker),
-        reader.unwrap_or(0),
-        now.unwrap_or_default().as_millis()
-    )
-    .into_bytes()
+    let reader = spec.local_readers.first().copied().map(MemberId::reader);
+    let writer = || MemberId::writer(spec.local_writers.first().copied().unwrap_or(0));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+    sign_of_life(&spec.layout, reader.unwrap_or_else(writer), now)
 }
 
-/// Publishes what the protocol says. A record that the broker does not take is followed by the next heartbeat's.
+/// Publishes what the protocol says, in order. A record that meets a lost connection goes first on the next one.
 async fn speak(clients: Arc<Clients>, layout: Arc<Layout>, mut outgoing: mpsc::Receiver<StatusRecord>) {
+    let mut kept = None;
     loop {
         let channel = clients.publishing.channel().await;
-        while let Some(record) = outgoing.recv().await {
+        loop {
+            let next = match kept.take() {
+                Some(kept) => Some(kept),
+                None => outgoing.recv().await,
+            };
+            let Some(record) = next else {
+                return;
+            };
             let stream = stream(&layout.channel, record.side);
             if let Err(error) = publish(&channel, &stream, &record.bytes, text()).await {
                 tracing::debug!(stream, "status not published: {}", words(&error));
+                kept = Some(record);
                 break;
             }
-        }
-        if outgoing.is_closed() {
-            return;
         }
         tokio::time::sleep(AGAIN).await;
     }

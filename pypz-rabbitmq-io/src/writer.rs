@@ -7,7 +7,7 @@ use pypz_core::ChannelError;
 use pypz_core::channel::{ChannelSpec, ChannelWriter, Delivery, EncodedBatch, Run, WriteProgress};
 
 use crate::acknowledge::{self, Outbox, Outgoing, State};
-use crate::clients::Clients;
+use crate::clients::{Clients, ended};
 use crate::{config, pack, queues};
 
 /// The most bytes in a message of more than one record.
@@ -158,13 +158,7 @@ impl ChannelWriter for RabbitMqChannelWriter {
     async fn close(&mut self) {
         self.outbox.close();
         if let Some(task) = self.task.take() {
-            let aborted = task.abort_handle();
-            if tokio::time::timeout(self.spec.timing.heartbeat, task)
-                .await
-                .is_err()
-            {
-                aborted.abort();
-            }
+            ended(task, self.spec.timing.heartbeat).await;
         }
     }
 }

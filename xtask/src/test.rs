@@ -19,9 +19,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     setup::ensure(setup::BUILD)?;
     let mut borrowed = Vec::new();
     let outcome = with_brokers(&mut borrowed, arguments);
-    for broker in borrowed {
-        broker.give_back()?;
-    }
+    // All are given back before one that would not stop is an error.
+    let given_back: Vec<_> = borrowed.into_iter().map(Borrowed::give_back).collect();
+    given_back.into_iter().collect::<Result<()>>()?;
     outcome
 }
 

@@ -44,4 +44,4 @@ pub use local::LocalEvent;
 pub use machine::{Machine, RunPolicy, Timing};
 pub use report::{End, MemberRange, MemberState, Report};
 pub use view::{Membership, Readiness, Refusal, Siblings, Upstream};
-pub use wire::{MAX_STATUS_BYTES, StatusError, StatusRecord, decode, encode};
+pub use wire::{MAX_STATUS_BYTES, StatusError, StatusRecord, decode, encode, sign_of_life};

@@ -72,6 +72,19 @@ pub fn encode(layout: &Layout, side: Side, report: Report, timestamp: i64) -> St
         side,
         index: report.members.first().map_or(0, |range| range.first),
     };
+    let bytes = message(layout, speaker, Some(report), timestamp);
+    StatusRecord { side, bytes }
+}
+
+/// A message that only says that somebody is there, for a transport that has to mark a place in its status log. It has no
+/// report, so that [`decode`] hears nothing in it.
+#[must_use]
+pub fn sign_of_life(layout: &Layout, speaker: MemberId, timestamp: i64) -> Vec<u8> {
+    message(layout, speaker, None, timestamp)
+}
+
+fn message(layout: &Layout, speaker: MemberId, report: Option<Report>, timestamp: i64) -> Vec<u8> {
+    let side = speaker.side;
     let message = Message {
         channel_name: layout.channel.to_string(),
         channel_context_name: layout.name(speaker).to_owned(),
@@ -79,11 +92,10 @@ pub fn encode(layout: &Layout, side: Side, report: Report, timestamp: i64) -> St
             .then(|| layout.channel.to_string()),
         channel_group_index: if side == Side::Readers { speaker.index } else { 0 },
         status: "HealthCheck".to_owned(),
-        payload: Some(Payload { pypz: Some(report) }),
+        payload: Some(Payload { pypz: report }),
         timestamp: Some(timestamp.into()),
     };
-    let bytes = serde_json::to_vec(&message).unwrap_or_default();
-    StatusRecord { side, bytes }
+    serde_json::to_vec(&message).unwrap_or_default()
 }
 
 /// Reads a report off the wire and checks it against the layout.
@@ -175,6 +187,9 @@ mod tests {
         ];
         assert_eq!(fields, seven);
         assert_eq!(decode(&layout(), Side::Readers, &record.bytes).unwrap(), said);
+        let sign = sign_of_life(&layout(), MemberId::reader(1), 12);
+        let sign: serde_json::Map<_, _> = serde_json::from_slice(&sign).unwrap();
+        assert!(sign.keys().eq(message.keys()) && sign["payload"] == serde_json::json!({}));
     }
 
     #[test]

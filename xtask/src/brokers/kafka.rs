@@ -146,7 +146,6 @@ log.dirs={}
 }
 
 /// Settings which do not depend on the place: a single node, small internal topics, quick reactions.
-///
 const SETTINGS: &str = "\
 auto.create.topics.enable=false
 num.partitions=1

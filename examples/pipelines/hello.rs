@@ -32,23 +32,35 @@ struct Writer {
     /// Greetings per second; 0 for as fast as it goes.
     #[parameter]
     rate: u64,
+    pace: Option<Pace>,
+    /// How many greetings were sent.
+    sent: u64,
 }
 
 impl Operator for Writer {
-    async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
-        let mut pace = Pace::new(self.rate);
-        let mut numbers = 0..self.record_count;
-        while !numbers.is_empty() {
-            for n in numbers.by_ref().take(pace.turn().await) {
-                self.output
-                    .send(Greeting {
-                        text: format!("hello {n}"),
-                    })
-                    .await?;
-                METRICS.sent(1);
-            }
+    async fn on_init(&mut self, cx: &Context) -> Result<()> {
+        self.pace = Some(Pace::new(self.rate));
+        self.sent = cx.position().unwrap_or("0").parse()?;
+        Ok(())
+    }
+
+    async fn on_running(&mut self, cx: &Context) -> Result<Progress> {
+        let turn = match &mut self.pace {
+            Some(pace) => pace.turn().await as u64,
+            None => 0,
+        };
+        for n in self.sent..self.record_count.min(self.sent + turn) {
+            let text = format!("hello {n}");
+            self.output.send(Greeting { text }).await?;
+            METRICS.sent(1);
+            self.sent += 1;
         }
-        Ok(Progress::Done)
+        cx.advance(self.sent.to_string());
+        Ok(if self.sent < self.record_count {
+            Progress::Again
+        } else {
+            Progress::Done
+        })
     }
 }
 

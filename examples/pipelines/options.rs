@@ -111,6 +111,9 @@ pub(crate) struct Common {
     /// Gives up what an unfinished run left unread
     #[arg(long, global = true)]
     pub(crate) fresh: bool,
+    /// Every record counts once, from the source to the last operator: in transactions (kafka://)
+    #[arg(long, global = true)]
+    pub(crate) exactly_once: bool,
     /// Prints one line of figures, and nothing else on stdout
     #[arg(long, global = true)]
     pub(crate) json: bool,

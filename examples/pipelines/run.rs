@@ -12,6 +12,9 @@ pub(crate) async fn run(pipeline: &mut Pipeline, job: &Job, common: &Common) -> 
         .set_parameter(">>channelLocation", &common.location)
         .mode(common.mode)
         .patience(common.patience);
+    if common.exactly_once {
+        pipeline.exactly_once();
+    }
     if common.fresh {
         pipeline.fresh();
     }

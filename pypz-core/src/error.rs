@@ -197,6 +197,22 @@ pub enum ChannelError {
         /// The port's type.
         port: &'static str,
     },
+    /// A transaction came to nothing: what was consumed in it is consumed again. The executor sees to it.
+    #[error("{operator}: the transaction was aborted: {reason}")]
+    Aborted {
+        /// The operator.
+        operator: String,
+        /// Why.
+        reason: String,
+    },
+    /// A newer instance of the operator writes in our place.
+    #[error("{operator} was fenced by a newer instance: {reason}")]
+    Fenced {
+        /// The operator.
+        operator: String,
+        /// What the broker said.
+        reason: String,
+    },
     /// The transport failed.
     #[error("{channel}: {reason}")]
     Transport {
@@ -220,7 +236,7 @@ impl ChannelError {
             Self::Poison { .. } => ExitStatus::Poison,
             Self::Incomplete { .. } => ExitStatus::Incomplete,
             Self::Refused(Refusal::Held { .. }) => ExitStatus::Owned,
-            Self::Refused(_) => ExitStatus::Shutdown,
+            Self::Refused(_) | Self::Fenced { .. } => ExitStatus::Shutdown,
             Self::Draining { .. } => ExitStatus::Drained,
             _ => step,
         }

@@ -40,8 +40,15 @@ pub(crate) struct Acknowledgements {
     blocks: Mutex<Blocks>,
     partitions: Vec<Partition>,
     in_flight: AtomicU64,
+    transactions: Option<InTransactions>,
     failure: OnceLock<String>,
     changed: Notify,
+}
+
+/// Of a writer whose records count only once their transaction was committed.
+struct InTransactions {
+    operator: String,
+    committed: Mutex<Vec<End>>,
 }
 
 #[derive(Default)]
@@ -61,7 +68,8 @@ struct Blocks {
 }
 
 impl Acknowledgements {
-    pub(crate) fn new(channel: &str, partitions: u32) -> Arc<Self> {
+    /// `operator` is given if the writer writes in its transactions.
+    pub(crate) fn new(channel: &str, partitions: u32, operator: Option<String>) -> Arc<Self> {
         Arc::new_cyclic(|writer| Self {
             channel: channel.to_owned(),
             blocks: Mutex::new(Blocks {
@@ -72,6 +80,10 @@ impl Acknowledgements {
             }),
             partitions: (0..partitions).map(|_| Partition::default()).collect(),
             in_flight: AtomicU64::new(0),
+            transactions: operator.map(|operator| InTransactions {
+                operator,
+                committed: Mutex::default(),
+            }),
             failure: OnceLock::new(),
             changed: Notify::new(),
         })
@@ -110,11 +122,45 @@ impl Acknowledgements {
         usize::try_from(self.in_flight.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
+    /// The operator in whose transactions the writer writes.
+    pub(crate) fn operator(&self) -> Option<&str> {
+        self.transactions
+            .as_ref()
+            .map(|transactions| transactions.operator.as_str())
+    }
+
+    /// What was acknowledged until now is committed.
+    pub(crate) fn committed(&self) {
+        if let Some(transactions) = &self.transactions {
+            *transactions
+                .committed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = self.counted();
+        }
+    }
+
+    fn counted(&self) -> Vec<End> {
+        let end = |(partition, counted): (u32, &Partition)| End {
+            partition,
+            offset: counted.offset.load(Ordering::Acquire),
+            records: counted.records.load(Ordering::Acquire),
+        };
+        (0..)
+            .zip(&self.partitions)
+            .map(end)
+            .filter(|end| end.records > 0)
+            .collect()
+    }
+
     /// Fails once a record could not be delivered.
     pub(crate) fn check(&self) -> Result<(), ChannelError> {
-        match self.failure.get() {
-            None => Ok(()),
-            Some(reason) => Err(ChannelError::Transport {
+        match (self.failure.get(), &self.transactions) {
+            (None, _) => Ok(()),
+            (Some(reason), Some(transactions)) => Err(ChannelError::Aborted {
+                operator: transactions.operator.clone(),
+                reason: reason.clone(),
+            }),
+            (Some(reason), None) => Err(ChannelError::Transport {
                 channel: self.channel.clone(),
                 reason: format!(
                     "{} records are not acknowledged: {reason}",
@@ -186,16 +232,14 @@ impl WriteProgress for Acknowledgements {
     }
 
     fn ends(&self) -> Vec<End> {
-        let end = |(partition, counted): (u32, &Partition)| End {
-            partition,
-            offset: counted.offset.load(Ordering::Acquire),
-            records: counted.records.load(Ordering::Acquire),
-        };
-        (0..)
-            .zip(&self.partitions)
-            .map(end)
-            .filter(|end| end.records > 0)
-            .collect()
+        match &self.transactions {
+            None => self.counted(),
+            Some(transactions) => transactions
+                .committed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+        }
     }
 }
 
@@ -304,7 +348,7 @@ mod tests {
             // Each step writes records, asks (which ends a block) or not, and acknowledges some of what is open, anywhere.
             steps in proptest::collection::vec((0_u32..600, any::<bool>(), proptest::collection::vec(any::<usize>(), 0..400)), 1..30),
         ) {
-            let acknowledgements = Acknowledgements::new("pl.r.in", 1);
+            let acknowledgements = Acknowledgements::new("pl.r.in", 1, None);
             let mut open: Vec<(u64, Arc<Block>)> = Vec::new();
             let mut written = 0_u64;
             let mut asked = vec![0_u64];

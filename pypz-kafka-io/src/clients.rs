@@ -104,6 +104,16 @@ pub(crate) struct Clients {
     pub(crate) admin: AdminClient<Listener>,
     pub(crate) producer: ThreadedProducer<Deliveries>,
     pub(crate) status: StatusHub,
+    /// The user's properties, buffer and longest record of producers.
+    pub(crate) producing: Producing,
+}
+
+/// What producers of a location have in common.
+#[derive(Clone)]
+pub(crate) struct Producing {
+    pub(crate) user: BTreeMap<String, String>,
+    pub(crate) buffer_bytes: usize,
+    pub(crate) longest: usize,
 }
 
 impl Clients {
@@ -166,6 +176,11 @@ impl Clients {
             admin,
             producer,
             status,
+            producing: Producing {
+                user: user.clone(),
+                buffer_bytes,
+                longest,
+            },
         })
     }
 

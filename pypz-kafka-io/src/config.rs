@@ -1,9 +1,12 @@
 //! Properties for librdkafka: ours, the user's, and those the user may not set.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use pypz_core::channel::{ChannelSpec, Location};
+use pypz_core::channel::{ChannelSpec, Location, TransactionScope};
 use rdkafka::ClientConfig;
+
+use crate::clients::{Clients, Producing};
 
 /// The properties that `channelConfig` may not set, each with the reason.
 pub const RESERVED: [(&str, &str); 22] = [
@@ -87,6 +90,9 @@ const CONSUMER_ONLY: [&str; 8] = [
 
 /// pypz-python's own settings, accepted so that one file serves both; they have no effect here.
 const PYPZ_SETTINGS: [&str; 1] = ["metricsEnabled"];
+
+/// How long a transaction may be open, if nothing says otherwise.
+const TRANSACTION: Duration = Duration::from_secs(60);
 
 /// The bytes that a record's key, headers and framing may add to the longest record.
 pub(crate) const FRAMING_BYTES: usize = 10_000;
@@ -205,6 +211,32 @@ pub(crate) fn producer(
     config
 }
 
+/// The producer of an operator's transactions.
+pub(crate) fn transactional(clients: &Clients, scope: &TransactionScope, id: &str) -> ClientConfig {
+    let Producing {
+        user,
+        buffer_bytes,
+        longest,
+    } = &clients.producing;
+    let mut config = producer(&clients.location, user, *buffer_bytes, *longest);
+    // A record that cannot be delivered must be known before its transaction runs out.
+    let patience = scope.outputs.iter().map(|channel| channel.timing.patience).max();
+    let timeout = patience
+        .unwrap_or(TRANSACTION)
+        .clamp(Duration::from_secs(10), Duration::from_secs(600));
+    if !user.contains_key("transaction.timeout.ms") {
+        config.set("transaction.timeout.ms", timeout.as_millis().to_string());
+    }
+    if !user.contains_key("message.timeout.ms") {
+        let limit = config.get("transaction.timeout.ms").unwrap_or("10000").to_owned();
+        config.set("message.timeout.ms", limit);
+    }
+    // Offsets right after records otherwise wait 100 ms for the coordinator to be done with those.
+    config.set("retry.backoff.ms", "5");
+    config.set("transactional.id", id);
+    config
+}
+
 /// The producer of status: each report at once.
 pub(crate) fn status_producer(location: &Location, user: &BTreeMap<String, String>) -> ClientConfig {
     let mut config = base(location, user, &[&CONSUMER_ONLY[..], &PRODUCER_ONLY[..]].concat());
@@ -264,9 +296,11 @@ pub(crate) fn consumer(spec: &ChannelSpec, group: &str, partitions: usize) -> Cl
     config
 }
 
-/// The admin client.
+/// The admin client. Asked for the end of a log, it tells of open transactions, too.
 pub(crate) fn admin(location: &Location, user: &BTreeMap<String, String>) -> ClientConfig {
-    base(location, user, &[&CONSUMER_ONLY[..], &PRODUCER_ONLY[..]].concat())
+    let mut config = base(location, user, &[&CONSUMER_ONLY[..], &PRODUCER_ONLY[..]].concat());
+    config.set("isolation.level", "read_uncommitted");
+    config
 }
 
 #[cfg(test)]

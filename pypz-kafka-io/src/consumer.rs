@@ -19,6 +19,7 @@ use tokio::sync::{Notify, OnceCell};
 
 use crate::clients::{Clients, REQUEST, Trouble, blocking, insistently};
 use crate::error::{transport, words};
+use crate::tail::last_records;
 use crate::topics::{committed, ends, group};
 
 /// How long positions gather before they are committed.
@@ -79,7 +80,10 @@ pub(crate) struct ChannelConsumer {
     spec: Arc<ChannelSpec>,
     consumer: Arc<BaseConsumer<ReaderContext>>,
     queues: Mutex<BTreeMap<i32, Queue>>,
+    /// The local partitions, and where each was begun to be read.
+    starts: BTreeMap<i32, i64>,
     ends: OnceCell<BTreeMap<i32, i64>>,
+    lasts: OnceCell<BTreeMap<i32, i64>>,
     stop: Arc<AtomicBool>,
     wake: std::thread::Thread,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -167,8 +171,13 @@ impl ChannelConsumer {
         Ok(Self {
             spec: Arc::clone(spec),
             consumer,
+            starts: queues
+                .iter()
+                .map(|(partition, queue)| (*partition, i64::try_from(queue.start).unwrap_or(0)))
+                .collect(),
             queues: Mutex::new(queues),
             ends: OnceCell::new(),
+            lasts: OnceCell::new(),
             stop,
             wake: thread.thread().clone(),
             thread: Mutex::new(Some(thread)),
@@ -183,32 +192,51 @@ impl ChannelConsumer {
             .remove(&partition)
     }
 
-    /// The ends of all local partitions, asked once, when nothing is written any more.
+    /// The end of a partition, when nothing is written any more. All local ones are asked for at once, and once.
     pub(crate) async fn end(
         self: &Arc<Self>,
         clients: Arc<Clients>,
         partition: i32,
     ) -> Result<u64, ChannelError> {
-        let ask = || async {
-            let (held, clients) = (Arc::clone(self), Arc::clone(&clients));
-            let found = blocking(move || {
-                let readers = held.spec.local_readers.iter();
-                let mut partitions: Vec<i32> = readers
-                    .filter_map(|reader| i32::try_from(held.spec.partition_of(*reader)).ok())
-                    .collect();
-                partitions.dedup();
+        let ask = || {
+            let held = Arc::clone(self);
+            self.asked(move || {
+                let partitions: Vec<i32> = held.starts.keys().copied().collect();
                 let found = ends(&clients, held.spec.name(), &partitions)?;
                 Ok(partitions.into_iter().zip(found).collect())
-            });
-            found
-                .await
-                .map_err(|error: KafkaError| transport(self.spec.name(), "asking for the end", &error))
+            })
         };
-        let ends: &BTreeMap<i32, i64> = self.ends.get_or_try_init(ask).await?;
-        Ok(ends
-            .get(&partition)
-            .and_then(|end| u64::try_from(*end).ok())
-            .unwrap_or(0))
+        let ends = self.ends.get_or_try_init(ask).await?;
+        Ok(of_partition(ends, partition))
+    }
+
+    /// The offset behind the last record of a partition, when nothing is written any more: markers of transactions do not
+    /// count. Asked once, as [`ChannelConsumer::end`].
+    pub(crate) async fn last(
+        self: &Arc<Self>,
+        clients: Arc<Clients>,
+        partition: i32,
+    ) -> Result<u64, ChannelError> {
+        self.end(Arc::clone(&clients), partition).await?;
+        let ask = || {
+            let held = Arc::clone(self);
+            self.asked(move || {
+                let ends = held.ends.get().into_iter().flatten();
+                let start = |partition: &i32| held.starts.get(partition).copied().unwrap_or(0);
+                let spans = ends.map(|(partition, end)| (*partition, (start(partition), *end)));
+                last_records(&clients, &held.spec, &spans.collect())
+            })
+        };
+        let ends = self.lasts.get_or_try_init(ask).await?;
+        Ok(of_partition(ends, partition))
+    }
+
+    async fn asked(
+        &self,
+        ask: impl FnOnce() -> Result<BTreeMap<i32, i64>, KafkaError> + Send + 'static,
+    ) -> Result<BTreeMap<i32, i64>, ChannelError> {
+        let found = blocking(ask).await;
+        found.map_err(|error| transport(self.spec.name(), "asking for the end", &error))
     }
 
     /// Stops the thread; the consumer closes with the last who holds it. Blocks.
@@ -223,6 +251,11 @@ impl ChannelConsumer {
             std::thread::park_timeout(Duration::from_millis(1));
         }
     }
+}
+
+fn of_partition(ends: &BTreeMap<i32, i64>, partition: i32) -> u64 {
+    let end = ends.get(&partition).and_then(|end| u64::try_from(*end).ok());
+    end.unwrap_or(0)
 }
 
 /// Serves the consumer's own queue and commits what the readers note.

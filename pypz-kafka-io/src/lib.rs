@@ -19,10 +19,13 @@ mod clients;
 mod config;
 mod consumer;
 mod error;
+mod own_position;
 mod ports;
 mod reader;
 mod status;
+mod tail;
 mod topics;
+mod transactions;
 mod transport;
 mod writer;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pypz_core::ChannelError;
 use pypz_core::channel::{
-    ChannelReader, ChannelSpec, Committer, Delivery, Details, RawRecord, RecordSink, StartAt,
+    ChannelReader, ChannelSpec, Committer, Delivery, Details, Guarantee, RawRecord, RecordSink, StartAt,
 };
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
@@ -32,6 +32,7 @@ pub struct KafkaChannelReader {
     index: u32,
     source: Option<Source>,
     position: u64,
+    asked_for_end: bool,
     poison: Option<ChannelError>,
 }
 
@@ -64,6 +65,7 @@ impl KafkaChannelReader {
             index,
             source: None,
             position: 0,
+            asked_for_end: false,
             poison: None,
         }
     }
@@ -205,8 +207,17 @@ impl ChannelReader for KafkaChannelReader {
     }
 
     async fn end(&mut self) -> Result<u64, ChannelError> {
-        let consumer = self.connection.consumer(&self.spec).await?;
-        consumer.end(self.connection.clients()?, self.partition()).await
+        let (consumer, clients) = (
+            self.connection.consumer(&self.spec).await?,
+            self.connection.clients()?,
+        );
+        let end = consumer.end(Arc::clone(&clients), self.partition()).await?;
+        let asked_before = std::mem::replace(&mut self.asked_for_end, true);
+        if self.position >= end || (self.spec.guarantee == Guarantee::AtLeastOnce && !asked_before) {
+            return Ok(end);
+        }
+        // What lies between may be no records, but markers of transactions.
+        consumer.last(clients, self.partition()).await
     }
 
     fn committer(&self) -> Option<Arc<dyn Committer>> {

@@ -1,5 +1,6 @@
 //! The topics of a channel: their names, creation, deletion, and what lies in them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::clients::{Clients, REQUEST, blocking, insistently};
 use crate::config::FRAMING_BYTES;
 use crate::consumer::{ChannelConsumer, ReaderContext};
 use crate::error::transport;
+use crate::tail::last_records;
 
 /// The longest name of a topic.
 const LONGEST_TOPIC: usize = 249;
@@ -228,14 +230,23 @@ fn unread(
     let topic = spec.name();
     let ends = ends(clients, topic, &partitions)?;
     let committed = insistently(REQUEST, || committed(consumer, topic, &partitions))?;
-    let row = |((partition, end), committed): ((i32, i64), Option<i64>)| {
-        (
-            partition,
-            end,
-            u64::try_from(end - committed.unwrap_or(0)).unwrap_or(0),
-        )
-    };
-    Ok(partitions.into_iter().zip(ends).zip(committed).map(row).collect())
+    let mut rows: Vec<(i32, i64, u64)> = Vec::new();
+    let mut unsure: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
+    for ((partition, end), committed) in partitions.into_iter().zip(ends).zip(committed) {
+        let start = committed.unwrap_or(0);
+        if start < end {
+            unsure.insert(partition, (start, end));
+        }
+        rows.push((partition, end, 0));
+    }
+    // What lies there may be no records, but the markers of transactions.
+    let last = last_records(clients, spec, &unsure)?;
+    for (partition, _, unread) in &mut rows {
+        if let (Some((start, _)), Some(last)) = (unsure.get(partition), last.get(partition)) {
+            *unread = u64::try_from(last - start).unwrap_or(0);
+        }
+    }
+    Ok(rows)
 }
 
 /// Commits the end of every partition. Returns how many records were unread.

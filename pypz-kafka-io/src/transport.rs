@@ -7,15 +7,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pypz_core::ChannelError;
 use pypz_core::channel::{
-    ChannelReader, ChannelSpec, ChannelWriter, Connection, StatusLog, Transport, TransportRegistration,
+    ChannelReader, ChannelSpec, ChannelWriter, Connection, StatusLog, TransactionScope, Transactor,
+    Transport, TransportRegistration,
 };
 use tokio::sync::OnceCell;
 
+use crate::acknowledge::Acknowledgements;
 use crate::broadcast::Broadcast;
 use crate::clients::{Clients, blocking};
 use crate::consumer::ChannelConsumer;
 use crate::error::transport;
 use crate::reader::KafkaChannelReader;
+use crate::transactions::KafkaTransactor;
 use crate::writer::KafkaChannelWriter;
 use crate::{config, topics};
 
@@ -29,6 +32,10 @@ inventory::submit!(TransportRegistration::new(&KafkaTransport));
 impl Transport for KafkaTransport {
     fn schemes(&self) -> &'static [&'static str] {
         &["kafka"]
+    }
+
+    fn is_transactional(&self) -> bool {
+        true
     }
 
     fn problems(&self, spec: &ChannelSpec) -> Vec<String> {
@@ -99,6 +106,21 @@ impl KafkaConnection {
             .and_then(|cell| cell.get().map(Arc::clone))
     }
 
+    /// Closes the consumer of a channel, whose readers are closed: the next who asks opens another, at the committed positions.
+    pub(crate) async fn forget_consumer(&self, spec: &ChannelSpec) {
+        let forgotten = {
+            let mut consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+            consumers.remove(spec.name())
+        };
+        self.broadcasts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(spec.name());
+        if let Some(consumer) = forgotten.and_then(|cell| cell.get().cloned()) {
+            blocking(move || consumer.stop()).await;
+        }
+    }
+
     /// The window of a broadcast channel, and the offset it starts at; the first reader who asks makes it for all.
     pub(crate) fn broadcast(
         &self,
@@ -138,10 +160,16 @@ impl Connection for KafkaConnectionHandle {
         channel: &Arc<ChannelSpec>,
         _index: u32,
     ) -> Result<Box<dyn ChannelWriter>, ChannelError> {
+        let acknowledgements = Acknowledgements::new(channel.name(), channel.partitions(), None);
         Ok(Box::new(KafkaChannelWriter::new(
-            self.0.clients()?,
+            self.0.clients()?.producer.clone(),
             Arc::clone(channel),
+            acknowledgements,
         )))
+    }
+
+    fn transactor(&self, scope: TransactionScope) -> Result<Arc<dyn Transactor>, ChannelError> {
+        Ok(Arc::new(KafkaTransactor::new(Arc::clone(&self.0), scope)))
     }
 
     async fn status(&self, channel: &Arc<ChannelSpec>) -> Result<Option<Box<dyn StatusLog>>, ChannelError> {

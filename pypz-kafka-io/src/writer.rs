@@ -8,11 +8,12 @@ use pypz_core::ChannelError;
 use pypz_core::channel::{ChannelSpec, ChannelWriter, Details, EncodedBatch, Run, WriteProgress};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer};
+use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 
-use crate::acknowledge::{Acknowledgements, Block};
-use crate::clients::{Clients, REQUEST, blocking};
+use crate::acknowledge::{Acknowledgements, Block, Deliveries};
+use crate::clients::{REQUEST, blocking};
 use crate::error::transport;
+use crate::transactions::judge;
 
 /// How long a writer waits at most before it looks again whether the client's queue has room.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -22,7 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// It creates nothing: it waits until the principal reader has created the topics, and its port waits until all readers
 /// are ready before it sends. All writers of a process share one idempotent producer (`acks=all`).
 pub struct KafkaChannelWriter {
-    clients: Arc<Clients>,
+    producer: ThreadedProducer<Deliveries>,
     spec: Arc<ChannelSpec>,
     acknowledgements: Arc<Acknowledgements>,
 }
@@ -36,10 +37,13 @@ impl std::fmt::Debug for KafkaChannelWriter {
 }
 
 impl KafkaChannelWriter {
-    pub(crate) fn new(clients: Arc<Clients>, spec: Arc<ChannelSpec>) -> Self {
-        let acknowledgements = Acknowledgements::new(spec.name(), spec.partitions());
+    pub(crate) const fn new(
+        producer: ThreadedProducer<Deliveries>,
+        spec: Arc<ChannelSpec>,
+        acknowledgements: Arc<Acknowledgements>,
+    ) -> Self {
         Self {
-            clients,
+            producer,
             spec,
             acknowledgements,
         }
@@ -49,15 +53,9 @@ impl KafkaChannelWriter {
 #[async_trait]
 impl ChannelWriter for KafkaChannelWriter {
     async fn open(&mut self) -> Result<(), ChannelError> {
-        let (clients, topic) = (Arc::clone(&self.clients), self.spec.name().to_owned());
+        let (producer, topic) = (self.producer.clone(), self.spec.name().to_owned());
         // Metadata first: an idempotent producer otherwise waits half a second before its first record.
-        let fetched = blocking(move || {
-            clients
-                .producer
-                .client()
-                .fetch_metadata(Some(&topic), REQUEST)
-                .map(drop)
-        });
+        let fetched = blocking(move || producer.client().fetch_metadata(Some(&topic), REQUEST).map(drop));
         fetched
             .await
             .map_err(|error| transport(self.spec.name(), "fetching metadata", &error))
@@ -72,10 +70,10 @@ impl ChannelWriter for KafkaChannelWriter {
             let partition = i32::try_from(partition).unwrap_or(i32::MAX);
             for index in range {
                 let record = record(self.spec.name(), partition, batch, index, &block);
-                match self.clients.producer.send(record) {
+                match self.producer.send(record) {
                     Ok(()) => written += 1,
                     Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
-                        self.clients.producer.context().is_full();
+                        self.producer.context().is_full();
                         break 'runs;
                     }
                     Err((error, _)) => {
@@ -88,12 +86,15 @@ impl ChannelWriter for KafkaChannelWriter {
         self.acknowledgements.wrote(written);
         match failed {
             None => Ok(written as usize),
-            Some(error) => Err(transport(self.spec.name(), "sending", &error)),
+            Some(error) => Err(match self.acknowledgements.operator() {
+                Some(operator) => judge(operator, &error),
+                None => transport(self.spec.name(), "sending", &error),
+            }),
         }
     }
 
     async fn writable(&mut self) {
-        let _ = tokio::time::timeout(LOOK_AGAIN, self.clients.producer.context().room()).await;
+        let _ = tokio::time::timeout(LOOK_AGAIN, self.producer.context().room()).await;
     }
 
     fn progress(&self) -> Arc<dyn WriteProgress> {

@@ -72,12 +72,25 @@ struct Source {
     /// Records per second; 0 for as fast as it goes.
     #[parameter]
     rate: u64,
+    /// The next record.
+    next: u64,
+    sending: Option<(Stamper, Pace)>,
 }
 
 impl Operator for Source {
-    async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
-        let stamper = Stamper::new(self.record_bytes as usize);
-        let mut pace = Pace::new(self.rate);
+    async fn on_init(&mut self, cx: &Context) -> Result<()> {
+        if let Some(position) = cx.position() {
+            self.next = position.parse()?;
+        }
+        self.sending = Some((Stamper::new(self.record_bytes as usize), Pace::new(self.rate)));
+        Ok(())
+    }
+
+    async fn on_running(&mut self, cx: &Context) -> Result<Progress> {
+        let Some((stamper, pace)) = &mut self.sending else {
+            return Ok(Progress::Done);
+        };
+        let end = self.records.min(self.next + pace.turn().await as u64);
         let record = |sequence: u64| {
             let record = Record::new(stamper.stamp(sequence));
             match self.keyed {
@@ -85,16 +98,17 @@ impl Operator for Source {
                 false => record,
             }
         };
-        let mut next = 0;
-        while next < self.records {
-            let end = self.records.min(next + pace.turn().await as u64);
-            let records: Vec<_> = (next..end).map(record).collect();
-            let count = records.len();
-            self.output.send_all(records).await?;
-            METRICS.sent(count);
-            next = end;
-        }
-        Ok(Progress::Done)
+        let records: Vec<_> = (self.next..end).map(record).collect();
+        let count = records.len();
+        cx.advance(end.to_string());
+        self.output.send_all(records).await?;
+        METRICS.sent(count);
+        self.next = end;
+        Ok(if end < self.records {
+            Progress::Again
+        } else {
+            Progress::Done
+        })
     }
 }
 

@@ -16,7 +16,7 @@ use crate::pace::Pace;
 pub(super) const HEADER: &str = "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,\
                                  carrier,flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour";
 
-/// Sends the lines of a CSV file, without its header.
+/// Sends the lines of a CSV file, without its header. Started again, it goes on behind the last line that counts.
 #[derive(OperatorSpec, Default)]
 pub(super) struct Source {
     /// What stands in the file.
@@ -27,25 +27,36 @@ pub(super) struct Source {
     /// Lines per second; 0 for as fast as it goes.
     #[parameter]
     rate: u64,
+    reading: Option<(CsvLines, Pace)>,
 }
 
 impl Operator for Source {
     /// Reading a file blocks the thread.
     const THREADING: Threading = Threading::Dedicated;
 
-    async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
+    async fn on_init(&mut self, cx: &Context) -> Result<()> {
         let mut file = CsvLines::open(&self.input)?;
-        let mut pace = Pace::new(self.rate);
-        loop {
-            let turn = pace.turn().await;
-            let lines = file.by_ref().take(turn).collect::<Result<Vec<Line>>>()?;
-            if lines.is_empty() {
-                return Ok(Progress::Done);
-            }
-            let count = lines.len();
-            self.lines.send_all(lines).await?;
-            METRICS.sent(count);
+        if let Some(line) = cx.position() {
+            file.skip_to(line.parse().context("the position is no line number")?)?;
         }
+        self.reading = Some((file, Pace::new(self.rate)));
+        Ok(())
+    }
+
+    async fn on_running(&mut self, cx: &Context) -> Result<Progress> {
+        let Some((file, pace)) = &mut self.reading else {
+            return Ok(Progress::Done);
+        };
+        let turn = pace.turn().await;
+        let lines = file.by_ref().take(turn).collect::<Result<Vec<Line>>>()?;
+        if lines.is_empty() {
+            return Ok(Progress::Done);
+        }
+        let count = lines.len();
+        cx.advance(file.number.to_string());
+        self.lines.send_all(lines).await?;
+        METRICS.sent(count);
+        Ok(Progress::Again)
     }
 }
 
@@ -76,6 +87,12 @@ impl CsvLines {
             lines.file
         );
         Ok(lines)
+    }
+
+    /// Passes over all lines up to this one.
+    fn skip_to(&mut self, line: i64) -> Result<()> {
+        while self.number < line && self.next().transpose()?.is_some() {}
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ pub mod memory;
 pub mod partitioning;
 mod registry;
 mod session;
+mod transaction;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub use location::{ChannelConfig, Location, LocationError};
 pub use registry::{TransportRegistration, schemes, transport_for};
 pub(crate) use session::Leave;
 pub use session::{ChannelSession, ControlThread, Joined, Pace, Trouble, View};
+pub use transaction::{Consumed, Guarantee, Resumed, TransactionScope, Transactor};
 
 use crate::error::ChannelError;
 use crate::protocol::{End, Layout, RunPolicy, StatusRecord, Timing};
@@ -47,6 +49,8 @@ pub struct ChannelSpec {
     pub timing: Timing,
     /// What the principal does with an unfinished run.
     pub run_policy: RunPolicy,
+    /// What the run promises of each record.
+    pub guarantee: Guarantee,
     /// The longest record, in bytes with key and headers.
     pub max_record_bytes: usize,
     /// The most bytes that wait in this process, each way; default 64 MiB.
@@ -113,6 +117,11 @@ pub trait Transport: Send + Sync + 'static {
         false
     }
 
+    /// Whether it has transactions ([`Connection::transactor`]).
+    fn is_transactional(&self) -> bool {
+        false
+    }
+
     /// Finds what is wrong with a channel's location, configuration and names before anything runs: every problem, each
     /// with the mend.
     fn problems(&self, spec: &ChannelSpec) -> Vec<String>;
@@ -147,6 +156,18 @@ pub trait Connection: Send + Sync + 'static {
     ///
     /// [`ChannelError::Configuration`] if the writer cannot be configured.
     fn writer(&self, channel: &Arc<ChannelSpec>, index: u32) -> Result<Box<dyn ChannelWriter>, ChannelError>;
+
+    /// Makes the transactions of one operator in this process. Nothing happens on the broker yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError::Configuration`] if the transport has none.
+    fn transactor(&self, scope: TransactionScope) -> Result<Arc<dyn Transactor>, ChannelError> {
+        Err(ChannelError::Configuration {
+            port: scope.operator,
+            reason: "this transport has no transactions".to_owned(),
+        })
+    }
 
     /// Opens the status log of a channel, once it exists. `None` if all members always live in this process.
     ///
@@ -253,7 +274,8 @@ pub trait ChannelReader: Send {
     fn position(&self) -> u64;
 
     /// An offset up to which `read` gives out all records, asked when no writer writes any more. Whoever has read to it asks
-    /// again: if it has not grown, that is the proof that nothing more will come. Cancel-safe.
+    /// again: if it has not grown, that is the proof that nothing more will come. Whoever is given nothing for a while asks
+    /// again, too: the end of a log may have been told too high, where its last offsets hold no records. Cancel-safe.
     ///
     /// A log knows its end at once. A queue that replicas compete for does not know which of them takes what is left: it
     /// waits, while it has nothing to give out, until something came or is proven not to come.

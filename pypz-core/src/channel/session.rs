@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::{ChannelSpec, StatusEvent, StatusLog};
 use crate::error::ChannelError;
 use crate::protocol::{
-    LocalEvent, Machine, MemberId, Membership, Process, Readiness, RunId, Siblings, StatusError,
-    StatusRecord, Upstream, decode, encode,
+    Covering, LocalEvent, Machine, MemberId, Membership, Process, Readiness, RunId, Siblings, Side,
+    StatusError, StatusRecord, Upstream, decode, encode,
 };
 
 /// How often the cause of a wait, and silent peers, are logged.
@@ -84,7 +84,7 @@ impl PartialEq for Trouble {
 }
 
 /// What a member learns when it joins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Joined {
     /// The run it takes part in.
     pub run: RunId,
@@ -92,6 +92,8 @@ pub struct Joined {
     pub epoch: u32,
     /// The position that the status log holds for it (broadcast readers).
     pub position: Option<u64>,
+    /// Where the status log says that it goes on, in its own words (sources).
+    pub source: Option<String>,
     /// Whether an earlier incarnation has done all that is expected of the member in this run.
     pub finished: bool,
 }
@@ -209,7 +211,7 @@ impl ChannelSession {
     /// Tells the protocol what a local member does.
     pub fn tell(&self, member: MemberId, event: LocalEvent) {
         // A position travels with the next report: it is not worth a report of its own.
-        let urgent = !matches!(event, LocalEvent::Position(_));
+        let urgent = !matches!(event, LocalEvent::Position(_) | LocalEvent::Source(_));
         let mut machine = self.shared.lock();
         machine.on_local(member, event);
         if urgent {
@@ -262,17 +264,33 @@ impl ChannelSession {
                 run,
                 epoch,
                 position,
+                source,
                 finished,
             }) => Verdict::Ready(Joined {
                 run: *run,
                 epoch: *epoch,
                 position: *position,
+                source: source.clone(),
                 finished: *finished,
             }),
             Some(Membership::Waiting(cause)) => Verdict::Waiting((*cause).to_owned()),
             Some(Membership::Refused(_)) | None => Verdict::Waiting("its turn".to_owned()),
         })
         .await
+    }
+
+    /// Which members of a side ever lived together in a process, as far as the status log tells, in whatever run.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError::Mismatch`] if there were more ways than anybody can remember.
+    pub fn coverings(&self, side: Side) -> Result<Vec<Covering>, ChannelError> {
+        self.shared.lock().coverings(side).ok_or_else(|| ChannelError::Mismatch {
+            object: format!("the status of channel {}", self.shared.spec.name()),
+            reason: "replicas were spread over processes in too many ways to fence them all: let the run end, or give it \
+                     up (--fresh), and delete its resources"
+                .to_owned(),
+        })
     }
 
     /// Waits until all expected readers are positioned.

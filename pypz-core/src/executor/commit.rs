@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::channel::{Committer, WriteProgress};
+use crate::channel::{ChannelSession, Committer, WriteProgress};
 use crate::error::ChannelError;
+use crate::protocol::{LocalEvent, MemberId};
 
 /// The most checkpoints that wait; beyond them neighbours are joined, which commits later but never too early.
 const WAITING_CHECKPOINTS: usize = 4_096;
@@ -14,39 +15,56 @@ const WAITING_CHECKPOINTS: usize = 4_096;
 struct Checkpoint {
     positions: Vec<u64>,
     written: Vec<u64>,
+    source: Option<String>,
+}
+
+/// Where the position of a source goes: into the status log of its first channel.
+pub(super) struct SourceLog {
+    pub(super) session: ChannelSession,
+    pub(super) member: MemberId,
 }
 
 /// Keeps, for one replica, what is processed but not yet acknowledged.
 pub(super) struct CommitTracker {
     inputs: Vec<Arc<dyn Committer>>,
     outputs: Vec<Arc<dyn WriteProgress>>,
+    source: Option<SourceLog>,
     waiting: VecDeque<Checkpoint>,
     last: Vec<u64>,
 }
 
 impl CommitTracker {
-    pub(super) fn new(inputs: Vec<Arc<dyn Committer>>, outputs: Vec<Arc<dyn WriteProgress>>) -> Self {
+    pub(super) fn new(
+        inputs: Vec<Arc<dyn Committer>>,
+        outputs: Vec<Arc<dyn WriteProgress>>,
+        source: Option<SourceLog>,
+    ) -> Self {
         let last = vec![u64::MAX; inputs.len()];
         Self {
             inputs,
             outputs,
+            source,
             waiting: VecDeque::new(),
             last,
         }
     }
 
-    /// Notes that everything before `positions` is processed, and what was written until now.
-    pub(super) fn checkpoint(&mut self, positions: Vec<u64>) {
-        if positions == self.last {
+    /// Notes that everything before `positions` is processed, where a source is, and what was written until now.
+    pub(super) fn checkpoint(&mut self, positions: Vec<u64>, source: Option<String>) {
+        if positions == self.last && source.is_none() {
             return;
         }
         self.last.clone_from(&positions);
         let checkpoint = Checkpoint {
             positions,
+            source,
             written: self.outputs.iter().map(|output| output.written()).collect(),
         };
-        if self.waiting.len() >= WAITING_CHECKPOINTS {
-            self.waiting.pop_back();
+        let mut checkpoint = checkpoint;
+        if self.waiting.len() >= WAITING_CHECKPOINTS
+            && let Some(joined) = self.waiting.pop_back()
+        {
+            checkpoint.source = checkpoint.source.or(joined.source);
         }
         self.waiting.push_back(checkpoint);
     }
@@ -65,7 +83,7 @@ impl CommitTracker {
             .iter()
             .map(|output| output.acknowledged())
             .collect::<Result<Vec<_>, _>>()?;
-        let mut reached = None;
+        let mut reached: Option<Checkpoint> = None;
         while let Some(first) = self.waiting.front() {
             if first
                 .written
@@ -75,9 +93,16 @@ impl CommitTracker {
             {
                 break;
             }
+            let earlier = reached.and_then(|earlier| earlier.source);
             reached = self.waiting.pop_front();
+            if let Some(checkpoint) = &mut reached {
+                checkpoint.source = checkpoint.source.take().or(earlier);
+            }
         }
         if let Some(checkpoint) = reached {
+            if let (Some(log), Some(text)) = (&self.source, checkpoint.source) {
+                log.session.tell(log.member, LocalEvent::Source(text));
+            }
             for (input, position) in self.inputs.iter().zip(checkpoint.positions) {
                 input.commit(position);
             }
@@ -171,6 +196,7 @@ mod tests {
             let mut tracker = CommitTracker::new(
                 vec![Arc::clone(&input) as _],
                 outputs.iter().map(|output| Arc::clone(output) as _).collect(),
+                None,
             );
             let mut made_from: Vec<(u64, [u64; 2])> = Vec::new();
             let mut position = 0;
@@ -182,7 +208,7 @@ mod tests {
                     output.acknowledged.store(acknowledged.min(written), Ordering::Relaxed);
                 }
                 made_from.push((position, [outputs[0].written(), outputs[1].written()]));
-                tracker.checkpoint(vec![position]);
+                tracker.checkpoint(vec![position], None);
                 tracker.settle().unwrap();
                 let reached = |(_, needs): &&(u64, [u64; 2])| {
                     needs.iter().zip(&outputs).all(|(need, output)| *need <= output.acknowledged().unwrap())

@@ -3,9 +3,12 @@
 mod commit;
 mod connections;
 mod mode;
+mod ports;
 mod replica;
+mod round;
 mod run;
 mod services;
+mod settlement;
 mod shutdown;
 mod signals;
 mod state;
@@ -13,6 +16,7 @@ mod state;
 use std::time::Duration;
 
 pub use mode::ExecutionMode;
+pub use round::RoundMember;
 pub(crate) use run::run;
 pub use shutdown::{Phase, Shutdown};
 pub use state::{Outcome, State, next};

@@ -8,18 +8,18 @@ use std::time::Duration;
 use anyhow::Error;
 use futures::FutureExt;
 
-use super::commit::CommitTracker;
+use super::ports;
+use super::round::RoundMember;
 use super::run::RunShared;
 use super::services::start_order;
+use super::settlement::{Progressed, Settlement};
 use super::{Outcome, Phase, State, next};
 use crate::Result;
-use crate::channel::partitioning::Partitioner;
 use crate::error::{ChannelError, ExecutionError, ExitStatus};
 use crate::operator::{Commit, Context, ErasedOperator, Progress, Threading};
-use crate::pipeline::{PlannedInput, PlannedOutput, PlannedReplica};
+use crate::pipeline::PlannedReplica;
 use crate::plugin::Plugin;
-use crate::port::{Closing, InputLink, OutputLink};
-use crate::protocol::MemberId;
+use crate::port::Closing;
 
 /// How long a replica that failed tries to have acknowledged what it had sent.
 const FLUSH_AFTER_FAILURE: Duration = Duration::from_secs(5);
@@ -37,7 +37,9 @@ pub(super) struct Replica {
     shared: Arc<RunShared>,
     cx: Context,
     operator: Box<dyn ErasedOperator>,
-    tracker: CommitTracker,
+    /// Its part in the transactions of its operator.
+    round: Option<RoundMember>,
+    settlement: Settlement,
     services: Vec<&'static str>,
     extended: Vec<&'static str>,
     failure: Option<Arc<str>>,
@@ -51,10 +53,12 @@ pub(super) struct Replica {
 impl Replica {
     pub(super) fn new(planned: PlannedReplica, pipeline: Arc<str>, shared: Arc<RunShared>) -> Self {
         let (operator, shutdown) = (Arc::clone(&planned.operator), shared.shutdown.clone());
+        let round = shared.rounds.get(&planned.operator);
         Self {
             cx: Context::new(pipeline, operator, planned.index, planned.replicas, shutdown),
             operator: (planned.factory)(),
-            tracker: CommitTracker::new(Vec::new(), Vec::new()),
+            round: round.map(|round| RoundMember::new(Arc::clone(round), planned.index)),
+            settlement: Settlement::none(),
             services: Vec::new(),
             extended: Vec::new(),
             failure: None,
@@ -84,6 +88,9 @@ impl Replica {
             };
             self.interrupted |= outcome == Outcome::Interrupted;
             state = next(state, outcome, self.shared.mode);
+            if let (Some(round), State::ResourceDeletion | State::ServiceShutdown) = (&self.round, state) {
+                round.gone();
+            }
             tracing::debug!(operator = self.full_name(), "{outcome:?}, now {state:?}");
         }
         match (&self.failure, self.interrupted) {
@@ -115,6 +122,11 @@ impl Replica {
         {
             return Outcome::Interrupted;
         }
+        if let Some(aborted) = aborted(error)
+            && state != State::ResourceDeletion
+        {
+            return self.begin_again(aborted).await;
+        }
         let step = match state {
             State::Entry => ExitStatus::Configuration,
             State::ServiceStart => ExitStatus::ServiceStart,
@@ -134,7 +146,8 @@ impl Replica {
             tracing::error!(operator = self.full_name(), "on_error panicked");
         }
         if state == State::OperationShutdown {
-            self.close_ports(&self.closing()).await;
+            let closing = self.closing();
+            ports::close(self.operator.as_mut(), &closing).await;
         }
         Outcome::Failed
     }
@@ -230,7 +243,7 @@ impl Replica {
             () = shutdown.reached(Phase::Draining) => return Ok(Outcome::Interrupted),
             opened = self.open_ports() => opened?,
         }
-        if self.ports_were_finished() {
+        if ports::were_finished(self.operator.as_mut()) {
             tracing::info!(
                 operator = self.full_name(),
                 "its work in this run was done before: nothing is repeated"
@@ -252,37 +265,16 @@ impl Replica {
         Ok(Outcome::Done)
     }
 
-    /// Outputs finish after the inputs they are made from are committed, so where there are outputs, they decide.
-    fn ports_were_finished(&mut self) -> bool {
-        let outputs = self.operator.output_ports();
-        if !outputs.is_empty() {
-            return outputs.iter().all(|(_, port)| port.was_finished());
-        }
-        drop(outputs);
-        let inputs = self.operator.input_ports();
-        !inputs.is_empty() && inputs.iter().all(|(_, port)| port.was_finished())
-    }
-
     async fn open_ports(&mut self) -> Result<(), ChannelError> {
-        let shared = Arc::clone(&self.shared);
-        let mut committers = Vec::new();
-        for (name, port) in self.operator.input_ports() {
-            if let Some(input) = self.planned.inputs.iter().find(|input| input.port == name) {
-                port.open(input_link(&shared, input).await?).await?;
-                committers.extend(port.committer());
-            }
-        }
-        let source = self.planned.inputs.is_empty();
-        let mut progress = Vec::new();
-        for (name, port) in self.operator.output_ports() {
-            let mut links = Vec::new();
-            for output in self.planned.outputs.iter().filter(|output| output.port == name) {
-                links.push(output_link(&shared, output, source).await?);
-            }
-            port.open(links).await?;
-            progress.extend(port.progress());
-        }
-        self.tracker = CommitTracker::new(committers, progress);
+        let opened = ports::open(
+            self.operator.as_mut(),
+            &self.planned,
+            &self.shared,
+            self.round.clone(),
+        )
+        .await?;
+        self.settlement = opened.settlement;
+        self.cx.goes_on(opened.position);
         Ok(())
     }
 
@@ -298,20 +290,19 @@ impl Replica {
             };
             let commits = self.cx.take_commit();
             if commits || !manual {
-                let positions = self.positions();
-                self.tracker.checkpoint(positions);
+                let progressed = self.progressed();
+                self.settlement.note(progressed).await?;
             }
-            self.tracker.settle()?;
             let ended = match progress {
                 Progress::Done => true,
                 Progress::Again => false,
-                Progress::UntilInputsEnd => self.inputs_ended(),
+                Progress::UntilInputsEnd => ports::inputs_ended(self.operator.as_mut()),
             };
             let drains = self.shared.shutdown.phase() != Phase::Running;
             match (ended, drains) {
                 // What ends while the pipeline drains may have ended for that reason: it is not the true end.
                 (true, false) => return Ok(Outcome::Done),
-                (_, true) if ended || !self.reads_on() => return Ok(Outcome::Interrupted),
+                (_, true) if ended || !ports::reads_on(&self.planned) => return Ok(Outcome::Interrupted),
                 _ => tokio::task::consume_budget().await,
             }
         }
@@ -320,40 +311,19 @@ impl Replica {
     /// One call of `on_running`; `None` if the run was stopped in the middle of it.
     async fn call_running(&mut self) -> Result<Option<Progress>> {
         let mut shutdown = self.shared.shutdown.clone();
-        let mut call = std::pin::pin!(self.operator.on_running(&self.cx));
-        loop {
-            tokio::select! {
-                biased;
-                progress = &mut call => return progress.map(Some),
-                () = self.tracker.changed(), if self.tracker.is_waiting() => self.tracker.settle()?,
-                () = shutdown.reached(Phase::Stopping) => return Ok(None),
-            }
+        tokio::select! {
+            biased;
+            progress = self.operator.on_running(&self.cx) => progress.map(Some),
+            error = self.settlement.go_on() => Err(error.into()),
+            () = shutdown.reached(Phase::Stopping) => Ok(None),
         }
     }
 
-    fn positions(&mut self) -> Vec<u64> {
-        self.operator
-            .input_ports()
-            .iter()
-            .map(|(_, port)| port.position())
-            .collect()
-    }
-
-    fn inputs_ended(&mut self) -> bool {
-        self.operator
-            .input_ports()
-            .iter()
-            .all(|(_, port)| port.is_ended() || port.ends_cycle())
-    }
-
-    /// Whether a drain reads on to the end, because what is not read is lost: all inputs live in memory.
-    fn reads_on(&self) -> bool {
-        !self.planned.inputs.is_empty()
-            && self
-                .planned
-                .inputs
-                .iter()
-                .all(|input| is_volatile(&input.channel))
+    fn progressed(&mut self) -> Progressed {
+        Progressed {
+            positions: ports::positions(self.operator.as_mut()),
+            source: self.cx.take_advanced(),
+        }
     }
 
     fn closing(&self) -> Closing {
@@ -381,33 +351,15 @@ impl Replica {
                     .map_err(|error| error.context(format!("plugin {name}")))?;
             }
         }
-        match closing {
-            Closing::Finished => {
-                self.flush_outputs().await?;
-                let positions = self.positions();
-                self.tracker.checkpoint(positions);
-                self.tracker.settle()?;
-                self.tracker.flush().await?;
-            }
+        match &closing {
+            Closing::Finished => self.settle(true).await?,
             Closing::Left => {
-                self.flush_outputs().await?;
-                if self.cx.take_commit() {
-                    let positions = self.positions();
-                    self.tracker.checkpoint(positions);
-                }
-                self.tracker.settle()?;
-                self.tracker.flush().await?;
+                let commits = self.cx.take_commit();
+                self.settle(commits).await?;
             }
             Closing::Failed(_) => {
-                let acknowledged = async {
-                    self.flush_outputs().await?;
-                    self.tracker.settle()?;
-                    self.tracker.flush().await
-                };
-                if !matches!(
-                    tokio::time::timeout(FLUSH_AFTER_FAILURE, acknowledged).await,
-                    Ok(Ok(()))
-                ) {
+                let settled = tokio::time::timeout(FLUSH_AFTER_FAILURE, self.settle(false)).await;
+                if !matches!(settled, Ok(Ok(()))) {
                     tracing::warn!(
                         operator = self.full_name(),
                         "not everything that was sent is acknowledged"
@@ -415,7 +367,7 @@ impl Replica {
                 }
             }
         }
-        match self.close_ports(&closing).await {
+        match ports::close(self.operator.as_mut(), &closing).await {
             Some(error) => Err(error.into()),
             None => Ok(match closing {
                 Closing::Finished => Outcome::Done,
@@ -425,32 +377,53 @@ impl Replica {
         }
     }
 
-    async fn flush_outputs(&mut self) -> Result<(), ChannelError> {
-        for (_, port) in self.operator.output_ports() {
-            port.flush().await?;
+    /// Has everything acknowledged and committed, up to now or to what was noted last.
+    async fn settle(&mut self, up_to_now: bool) -> Result<(), ChannelError> {
+        if self.settlement.needs_flush() {
+            ports::flush_outputs(self.operator.as_mut()).await?;
         }
-        Ok(())
+        if up_to_now {
+            let progressed = self.progressed();
+            self.settlement.note(progressed).await?;
+        }
+        self.settlement.finish().await
     }
 
-    /// Closes outputs, then inputs; the first error is returned, and what is closed after it is told of it.
-    async fn close_ports(&mut self, closing: &Closing) -> Option<ChannelError> {
-        let mut failed: Option<ChannelError> = None;
-        for (_, port) in self.operator.output_ports() {
-            if let Err(error) = port.close(closing).await {
-                failed.get_or_insert(error);
-            }
+    /// The transaction came to nothing: a new operator begins again from what is committed. Whatever the old one has kept
+    /// in memory was made from records that will come again.
+    async fn begin_again(&mut self, aborted: &ChannelError) -> Outcome {
+        ports::close(self.operator.as_mut(), &Closing::Left).await;
+        if let Some(round) = &self.round {
+            round.away();
         }
-        for (_, port) in self.operator.input_ports() {
-            let closing = match &failed {
-                Some(error) => Closing::Failed(error.to_string().into()),
-                None => closing.clone(),
-            };
-            if let Err(error) = port.close(&closing).await {
-                failed.get_or_insert(error);
-            }
+        (self.initialized, self.was_finished) = (false, false);
+        self.extended.clear();
+        let services = self.shut_down_services().await;
+        self.settlement = Settlement::none();
+        if self.shared.shutdown.phase() != Phase::Running {
+            return Outcome::Interrupted;
         }
-        failed
+        tracing::info!(operator = self.full_name(), "begins again: {aborted}");
+        self.operator = (self.planned.factory)();
+        let begun = match services.and_then(|_| self.configure()) {
+            Ok(_) => self.start_services().await,
+            Err(error) => Err(error),
+        };
+        match begun {
+            Ok(_) => Outcome::Rewound,
+            Err(error) => Box::pin(self.fail(State::ServiceStart, &error)).await,
+        }
     }
+}
+
+/// The abort of a transaction in an error of user code or of a port.
+fn aborted(error: &Error) -> Option<&ChannelError> {
+    let errors = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<ChannelError>());
+    errors
+        .into_iter()
+        .find(|error| matches!(error, ChannelError::Aborted { .. }))
 }
 
 fn plugin<'a>(operator: &'a mut Box<dyn ErasedOperator>, name: &str) -> Option<&'a mut dyn Plugin> {
@@ -459,43 +432,6 @@ fn plugin<'a>(operator: &'a mut Box<dyn ErasedOperator>, name: &str) -> Option<&
         .into_iter()
         .find(|(of, _)| *of == name)
         .map(|(_, plugin)| plugin)
-}
-
-fn is_volatile(channel: &crate::channel::ChannelSpec) -> bool {
-    crate::channel::transport_for(&channel.location).is_ok_and(|transport| transport.is_volatile())
-}
-
-async fn input_link(shared: &RunShared, input: &PlannedInput) -> Result<InputLink, ChannelError> {
-    let session = shared.connections.session(&input.channel).await?;
-    let connection = shared.connections.connection(&input.channel).await?;
-    Ok(InputLink {
-        session,
-        reader: connection.reader(&input.channel, input.member.index)?,
-        member: input.member,
-        run_policy: input.channel.run_policy,
-        ends_cycle: input.ends_cycle,
-        volatile: is_volatile(&input.channel),
-        shutdown: shared.shutdown.clone(),
-    })
-}
-
-async fn output_link(
-    shared: &RunShared,
-    output: &PlannedOutput,
-    source: bool,
-) -> Result<OutputLink, ChannelError> {
-    let session = shared.connections.session(&output.channel).await?;
-    let connection = shared.connections.connection(&output.channel).await?;
-    let MemberId { index, .. } = output.member;
-    Ok(OutputLink {
-        session,
-        writer: connection.writer(&output.channel, index)?,
-        member: output.member,
-        partitioner: Partitioner::new(output.partitioning, output.channel.partitions(), output.start),
-        source,
-        volatile: is_volatile(&output.channel),
-        shutdown: shared.shutdown.clone(),
-    })
 }
 
 /// A panic of user code is an error like any other: peers hear of it, and the process ends with a code.

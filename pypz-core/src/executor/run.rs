@@ -1,5 +1,6 @@
 //! Runs all replicas of a process and makes one exit status of theirs.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::connections::Connections;
 use super::replica::{Ended, Replica};
+use super::round::Round;
 use super::{ExecutionMode, Phase, Shutdown, Times, signals};
 use crate::error::{ExecutionError, ExitStatus};
 use crate::operator::Threading;
@@ -20,6 +22,8 @@ pub(super) struct RunShared {
     pub(super) connections: Connections,
     pub(super) mode: ExecutionMode,
     pub(super) shutdown: Shutdown,
+    /// Of the operators that commit in transactions.
+    pub(super) rounds: HashMap<Arc<str>, Arc<Round>>,
     failure: Mutex<Option<ExecutionError>>,
 }
 
@@ -65,6 +69,11 @@ pub(crate) async fn run(
         connections,
         mode,
         shutdown: shutdown.clone(),
+        rounds: plan
+            .transactions()
+            .into_iter()
+            .map(|(operator, scope)| (operator, Arc::new(Round::new(scope))))
+            .collect(),
         failure: Mutex::new(None),
     });
     // Both end with the run: a watcher left behind would end the process of whoever goes on after a failed run.
@@ -75,23 +84,18 @@ pub(crate) async fn run(
         shared.connections.runtime(),
     );
 
-    let mut running = JoinSet::new();
+    let mut rounds = JoinSet::new();
+    for round in shared.rounds.values() {
+        rounds.spawn_on(
+            Arc::clone(round).drive(Arc::clone(&shared)),
+            shared.connections.runtime(),
+        );
+    }
+    let (mut running, mut interrupted) = (JoinSet::new(), false);
     for planned in plan.replicas {
         let replica = Replica::new(planned, Arc::clone(&plan.pipeline), Arc::clone(&shared));
-        match replica.threading() {
-            Threading::Shared => drop(running.spawn(replica.run())),
-            Threading::Dedicated => {
-                let runtime = tokio::runtime::Handle::current();
-                let (done, ended) = tokio::sync::oneshot::channel();
-                std::thread::Builder::new()
-                    .name(replica.full_name().chars().take(15).collect())
-                    .spawn(move || done.send(runtime.block_on(replica.run())).is_ok())
-                    .map_err(|error| fatal(format!("no thread for a dedicated operator: {error}")))?;
-                running.spawn(async move { ended.await.unwrap_or(Ended::Failed) });
-            }
-        }
+        spawn(&mut running, replica).map_err(fatal)?;
     }
-    let mut interrupted = false;
     while let Some(ended) = running.join_next().await {
         match ended {
             Ok(Ended::Done) => {}
@@ -100,6 +104,10 @@ pub(crate) async fn run(
             Err(error) => shared.fail(fatal(format!("a replica ended without a word: {error}"))),
         }
     }
+    for round in shared.rounds.values() {
+        round.all_gone();
+    }
+    while rounds.join_next().await.is_some() {}
     shared.connections.close().await;
     watching.shutdown().await;
     match shared.take_failure() {
@@ -107,6 +115,23 @@ pub(crate) async fn run(
         None if interrupted => Ok(ExitStatus::Drained),
         None => Ok(ExitStatus::Done),
     }
+}
+
+/// Starts a replica where its code may run.
+fn spawn(running: &mut JoinSet<Ended>, replica: Replica) -> Result<(), String> {
+    match replica.threading() {
+        Threading::Shared => drop(running.spawn(replica.run())),
+        Threading::Dedicated => {
+            let runtime = tokio::runtime::Handle::current();
+            let (done, ended) = tokio::sync::oneshot::channel();
+            std::thread::Builder::new()
+                .name(replica.full_name().chars().take(15).collect())
+                .spawn(move || done.send(runtime.block_on(replica.run())).is_ok())
+                .map_err(|error| format!("no thread for a dedicated operator: {error}"))?;
+            running.spawn(async move { ended.await.unwrap_or(Ended::Failed) });
+        }
+    }
+    Ok(())
 }
 
 /// The two phases of an early end: whoever has not drained in time is stopped, and whoever cannot be stopped, because it

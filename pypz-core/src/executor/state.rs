@@ -32,6 +32,8 @@ pub enum Outcome {
     Done,
     /// There is more of it.
     Again,
+    /// A transaction came to nothing: it begins again.
+    Rewound,
     /// It failed, now or in a state before.
     Failed,
     /// A signal came before it was done.
@@ -44,10 +46,11 @@ pub enum Outcome {
 #[must_use]
 pub const fn next(state: State, outcome: Outcome, mode: ExecutionMode) -> State {
     use ExecutionMode::{ResourceCreationOnly, ResourceDeletionOnly, Skip, WithoutResourceDeletion};
-    use Outcome::{Again, Done, Failed, Interrupted};
+    use Outcome::{Again, Done, Failed, Interrupted, Rewound};
     use State::*;
     match (state, outcome) {
         (state, Again) => state,
+        (OperationInit | OperationRunning | OperationShutdown, Rewound) => OperationInit,
         (Entry, Done) => match mode {
             Skip => Killed,
             _ => ServiceStart,
@@ -61,12 +64,16 @@ pub const fn next(state: State, outcome: Outcome, mode: ExecutionMode) -> State 
             _ => OperationInit,
         },
         (OperationInit, Done) => OperationRunning,
-        (OperationInit, Failed | Interrupted) | (OperationRunning, _) => OperationShutdown,
+        (OperationInit, Failed | Interrupted) | (OperationRunning, Done | Failed | Interrupted) => {
+            OperationShutdown
+        }
         (OperationShutdown, Done) => match mode {
             WithoutResourceDeletion => ServiceShutdown,
             _ => ResourceDeletion,
         },
-        (ServiceStart | ResourceCreation | OperationShutdown, Failed | Interrupted) => ServiceShutdown,
+        (ServiceStart | ResourceCreation | OperationShutdown, Failed | Interrupted | Rewound) => {
+            ServiceShutdown
+        }
         (ResourceDeletion, _) => ServiceShutdown,
         (Entry | ServiceShutdown | Killed, _) => Killed,
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::executor::{Phase, Shutdown};
 
@@ -14,6 +15,10 @@ pub struct Context {
     replicas: u32,
     shutdown: Shutdown,
     commit: AtomicBool,
+    /// Where the source goes on.
+    position: Option<String>,
+    /// Where it is now.
+    advanced: Mutex<Option<String>>,
 }
 
 impl Context {
@@ -31,6 +36,8 @@ impl Context {
             replicas,
             shutdown,
             commit: AtomicBool::new(false),
+            position: None,
+            advanced: Mutex::default(),
         }
     }
 
@@ -66,6 +73,34 @@ impl Context {
 
     pub(crate) fn take_commit(&self) -> bool {
         self.commit.swap(false, Ordering::Relaxed)
+    }
+
+    /// Where a source goes on: what the replica's last incarnation in this run said by [`Context::advance`], once all that
+    /// it had sent until then was acknowledged (exactly-once: committed). `None` at the first start, and in memory.
+    ///
+    /// At least once, the newest positions may be missing, so that the records of about the last second are sent again.
+    #[must_use]
+    pub fn position(&self) -> Option<&str> {
+        self.position.as_deref()
+    }
+
+    /// Says where a source is, in its own words, at most 500 bytes: everything before was sent when this call of
+    /// `on_running` returns. Said for the end, too.
+    ///
+    /// A source that never says so begins anew when it is started again. In a run that promises exactly-once it has to.
+    pub fn advance(&self, position: impl Into<String>) {
+        *self.advanced.lock().unwrap_or_else(PoisonError::into_inner) = Some(position.into());
+    }
+
+    pub(crate) fn goes_on(&mut self, position: Option<String>) {
+        self.position = position;
+    }
+
+    pub(crate) fn take_advanced(&self) -> Option<String> {
+        self.advanced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// Whether the pipeline drains. A hook that works long without sending or retrieving should look now and then.

@@ -10,6 +10,7 @@ use super::plan::Plan;
 use super::problem::{PipelineError, Problem};
 use super::selection::Selection;
 use super::{describe, validate};
+use crate::channel::Guarantee;
 use crate::channel::partitioning::Partitioning;
 use crate::error::{ExecutionError, ExitStatus};
 use crate::executor::{self, ExecutionMode, Shutdown, Times};
@@ -26,6 +27,7 @@ pub struct Pipeline {
     mode: ExecutionMode,
     times: Times,
     run_policy: RunPolicy,
+    guarantee: Guarantee,
     shutdown: Shutdown,
 }
 
@@ -53,6 +55,7 @@ impl Pipeline {
             mode: ExecutionMode::default(),
             times: Times::default(),
             run_policy: RunPolicy::default(),
+            guarantee: Guarantee::default(),
             shutdown: Shutdown::default(),
         }
     }
@@ -137,6 +140,15 @@ impl Pipeline {
     /// Gives an unfinished run of this pipeline up: what it left unread is marked as read, with a warning that counts it.
     pub fn fresh(&mut self) -> &mut Self {
         self.run_policy = RunPolicy::Fresh;
+        self
+    }
+
+    /// Has every record count once, from input to output: operators with outputs consume, produce and commit in one
+    /// transaction, every 100 ms. Needs transactions at every location (Kafka), and sources that say where they are
+    /// ([`crate::Context::advance`]). What user code does beside its ports is not part of a transaction, and an operator
+    /// that is in one begins anew when it comes to nothing.
+    pub fn exactly_once(&mut self) -> &mut Self {
+        self.guarantee = Guarantee::ExactlyOnce;
         self
     }
 
@@ -230,6 +242,7 @@ impl Pipeline {
             parts,
             self.times,
             self.run_policy,
+            self.guarantee,
             &mut problems,
         );
         problems.sort();

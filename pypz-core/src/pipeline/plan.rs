@@ -10,7 +10,9 @@ use super::problem::Problem;
 use super::selection::Selection;
 use super::validate::Resolved;
 use crate::channel::partitioning::Partitioning;
-use crate::channel::{ChannelConfig, ChannelSpec, Delivery, Location, transport_for};
+use crate::channel::{
+    ChannelConfig, ChannelSpec, Delivery, Guarantee, Location, TransactionScope, transport_for,
+};
 use crate::executor::Times;
 use crate::name::{InstanceName, full_name};
 use crate::operator::Factory;
@@ -23,6 +25,7 @@ pub(crate) struct Plan {
     /// Every channel that has a member in this process.
     pub(crate) channels: Vec<Arc<ChannelSpec>>,
     pub(crate) replicas: Vec<PlannedReplica>,
+    guarantee: Guarantee,
 }
 
 /// One replica of an operator.
@@ -69,6 +72,7 @@ struct Planner<'a> {
     parts: Option<&'a [Selection]>,
     times: Times,
     run_policy: RunPolicy,
+    guarantee: Guarantee,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -80,6 +84,7 @@ impl Plan {
         parts: Option<&[Selection]>,
         times: Times,
         run_policy: RunPolicy,
+        guarantee: Guarantee,
         problems: &mut Vec<Problem>,
     ) -> Self {
         let mut planner = Planner {
@@ -88,6 +93,7 @@ impl Plan {
             parts,
             times,
             run_policy,
+            guarantee,
             problems,
         };
         planner.check_parts();
@@ -108,6 +114,7 @@ impl Plan {
                 }
             }
         }
+        planner.check_guarantee(&channels);
         let replicas = planner.replicas(&channels);
         let here = |spec: &Arc<ChannelSpec>| !spec.local_readers.is_empty() || !spec.local_writers.is_empty();
         let channels = channels.into_values().filter(here).collect();
@@ -115,7 +122,36 @@ impl Plan {
             pipeline: graph.name.as_str().into(),
             channels,
             replicas,
+            guarantee,
         }
+    }
+
+    /// Of each operator that commits in transactions, its scope in this process.
+    pub(crate) fn transactions(&self) -> BTreeMap<Arc<str>, TransactionScope> {
+        let mut scopes: BTreeMap<Arc<str>, TransactionScope> = BTreeMap::new();
+        let writes = |replica: &&PlannedReplica| {
+            self.guarantee == Guarantee::ExactlyOnce && !replica.outputs.is_empty()
+        };
+        for replica in self.replicas.iter().filter(writes) {
+            let scope = scopes
+                .entry(Arc::clone(&replica.operator))
+                .or_insert_with(|| TransactionScope {
+                    operator: full_name(&[&self.pipeline, &replica.operator]),
+                    replicas: BTreeMap::new(),
+                    inputs: replica
+                        .inputs
+                        .iter()
+                        .map(|input| Arc::clone(&input.channel))
+                        .collect(),
+                    outputs: replica
+                        .outputs
+                        .iter()
+                        .map(|output| Arc::clone(&output.channel))
+                        .collect(),
+                });
+            scope.replicas.insert(replica.index, replica.full_name.clone());
+        }
+        scopes
     }
 }
 
@@ -251,6 +287,7 @@ impl Planner<'_> {
             local_writers,
             timing,
             run_policy,
+            guarantee: self.guarantee,
             max_record_bytes: settings.max_record_bytes,
             buffer_bytes: settings.buffer_bytes,
         };
@@ -282,6 +319,38 @@ impl Planner<'_> {
                     schemes.join("://, ")
                 );
                 self.problem(self.graph.port_path(port), what);
+            }
+        }
+    }
+
+    /// Refuses exactly-once by name where it cannot hold.
+    fn check_guarantee(&mut self, channels: &BTreeMap<(usize, &'static str), Arc<ChannelSpec>>) {
+        if self.guarantee == Guarantee::AtLeastOnce {
+            return;
+        }
+        for (&(operator, port), channel) in channels {
+            let at = self.graph.port_path(PortRef { operator, port });
+            let location = &channel.location;
+            if transport_for(location).is_ok_and(|transport| !transport.is_transactional()) {
+                let what = format!(
+                    "exactly-once needs transactions, which {location} has not: use kafka://, or at-least-once"
+                );
+                self.problem(at.clone(), what);
+            }
+            let of_operator = self
+                .graph
+                .connections
+                .iter()
+                .filter(|connection| connection.from.operator == operator);
+            let written = of_operator
+                .filter_map(|connection| channels.get(&(connection.to.operator, connection.to.port)));
+            let written: Vec<&Arc<ChannelSpec>> = written.collect();
+            if let Some(other) = written.iter().find(|other| other.location != *location) {
+                let what = format!(
+                    "exactly-once holds within one cluster, but the operator reads from {location} and writes to {}",
+                    other.location
+                );
+                self.problem(at, what);
             }
         }
     }

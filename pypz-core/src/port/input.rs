@@ -3,24 +3,29 @@
 use std::any::{Any, type_name};
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::link::{Closing, InputLink};
 use super::{Anywhere, Batch, ChannelInputPort, Direction, LogPin, Pin, PortSpec};
 use crate::channel::{
-    ChannelReader, ChannelSession, Committer, Delivery, Details, Joined, Leave, RawRecord, RecordSink,
-    StartAt, ValueBatch, View,
+    ChannelReader, ChannelSession, Committer, Delivery, Details, Leave, RawRecord, RecordSink, StartAt,
+    ValueBatch, View,
 };
 use crate::codec::{Avro, Codec, CodecError};
 use crate::error::ChannelError;
 use crate::executor::{Phase, Shutdown};
-use crate::protocol::{LocalEvent, MemberId, RunPolicy, Upstream};
+use crate::protocol::{LocalEvent, MemberId, Upstream};
 use crate::record::{Position, Record};
 
 /// The most records that one call of [`InputPort::retrieve`] hands out.
 const BATCH_RECORDS: usize = 1_000;
+
+/// After so long without a record, a reader that has not reached its end asks for the end again.
+const STARVED: Duration = Duration::from_secs(1);
 
 /// Where an operator retrieves records of type `T`.
 ///
@@ -56,6 +61,8 @@ struct Open<T, C> {
     volatile: bool,
     sink: Sink<T, C>,
     end: Option<u64>,
+    /// Since when nothing has come, though the end was not reached.
+    starved: Option<Instant>,
     failure: Option<ChannelError>,
     ended: bool,
     was_finished: bool,
@@ -167,8 +174,10 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
         }
         while !self.ended && !self.drains() {
             if self.reader.read(&mut self.sink)? > 0 {
+                self.starved = None;
                 return Ok(());
             }
+            self.doubt_the_end().await?;
             if self.end.is_some_and(|end| self.reader.position() >= end) && !self.has_grown().await? {
                 return match self.failure.clone() {
                     Some(failure) => Err(failure),
@@ -196,6 +205,19 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
                 },
                 () = self.reader.readable() => {}
                 () = self.shutdown.changed() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks again for an end that does not come nearer.
+    async fn doubt_the_end(&mut self) -> Result<(), ChannelError> {
+        let is_short = self.end.is_some_and(|end| self.reader.position() < end);
+        let since = *self.starved.get_or_insert_with(Instant::now);
+        if is_short && since.elapsed() >= STARVED {
+            self.starved = None;
+            if let Some(end) = self.ask_end().await? {
+                self.end = Some(end);
             }
         }
         Ok(())
@@ -288,9 +310,10 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C
     async fn open(&mut self, link: InputLink) -> Result<(), ChannelError> {
         let InputLink {
             session,
+            joined,
+            leave,
             mut reader,
             member,
-            run_policy,
             ends_cycle,
             volatile,
             shutdown,
@@ -300,12 +323,6 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C
             port: name.clone(),
             reason: error.to_string(),
         })?;
-        let leave = Leave::with(session.clone(), member, LocalEvent::Left(Vec::new()));
-        let joined = session.join(member).await?;
-        if member == MemberId::PRINCIPAL {
-            announce(&name, joined, run_policy, reader.as_mut()).await?;
-        }
-        session.tell(member, LocalEvent::Opened);
         let start = match session.spec().delivery {
             Delivery::Broadcast => StartAt::Offset(joined.position.unwrap_or(0)),
             Delivery::Shared | Delivery::ByKey => StartAt::Committed,
@@ -338,6 +355,7 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C
                 details: None,
             },
             end: None,
+            starved: None,
             failure: None,
             ended: false,
             was_finished: joined.finished,
@@ -429,30 +447,6 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
         self.session.tell(self.member, LocalEvent::Closed);
         Ok(())
     }
-}
-
-/// Says which run the principal opens or goes on with, and marks as read what a given-up run left.
-async fn announce(
-    port: &str,
-    joined: Joined,
-    run_policy: RunPolicy,
-    reader: &mut dyn ChannelReader,
-) -> Result<(), ChannelError> {
-    match run_policy {
-        RunPolicy::Resume if joined.epoch > 1 => {
-            tracing::info!(port, "run {} goes on: existing resources adopted", joined.run);
-        }
-        RunPolicy::Resume => tracing::debug!(port, "run {} opened", joined.run),
-        RunPolicy::Fresh => {
-            let skipped = reader.skip_to_end().await?;
-            tracing::warn!(
-                port,
-                "run {} opened; an unfinished one was given up, {skipped} records in it will not be read",
-                joined.run
-            );
-        }
-    }
-    Ok(())
 }
 
 /// Keeps the position of a broadcast reader in the status log: each replica has its own, and the broker only one group.

@@ -3,21 +3,23 @@
 use std::sync::Arc;
 
 use crate::channel::partitioning::Partitioner;
-use crate::channel::{ChannelReader, ChannelSession, ChannelWriter};
+use crate::channel::{ChannelReader, ChannelSession, ChannelWriter, Joined, Leave};
 use crate::error::ChannelError;
-use crate::executor::Shutdown;
-use crate::protocol::{MemberId, RunPolicy};
+use crate::executor::{RoundMember, Shutdown};
+use crate::protocol::MemberId;
 
 /// One channel from its reading end.
 pub struct InputLink {
     /// The protocol.
     pub session: ChannelSession,
+    /// What the member learned when it joined the run.
+    pub joined: Joined,
+    /// Says that the reader is gone, should the port never be closed.
+    pub(crate) leave: Leave,
     /// The transport's end.
     pub reader: Box<dyn ChannelReader>,
     /// Which reader it is.
     pub member: MemberId,
-    /// What the principal does with an unfinished run.
-    pub run_policy: RunPolicy,
     /// Whether the operator is done without this port's end.
     pub ends_cycle: bool,
     /// Whether records are lost when the process goes, so that a drain reads on to the end (memory).
@@ -30,6 +32,10 @@ pub struct InputLink {
 pub struct OutputLink {
     /// The protocol.
     pub session: ChannelSession,
+    /// What the member learned when it joined the run.
+    pub joined: Joined,
+    /// Says that the writer is gone, should the port never be closed.
+    pub(crate) leave: Leave,
     /// The transport's end.
     pub writer: Box<dyn ChannelWriter>,
     /// Which writer it is.
@@ -43,6 +49,8 @@ pub struct OutputLink {
     pub volatile: bool,
     /// Asks to drain or to stop.
     pub shutdown: Shutdown,
+    /// The rounds in which it writes, if it does so in transactions.
+    pub(crate) round: Option<RoundMember>,
 }
 
 impl std::fmt::Debug for InputLink {

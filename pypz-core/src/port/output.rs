@@ -16,7 +16,7 @@ use crate::channel::{
 };
 use crate::codec::{Avro, Codec};
 use crate::error::ChannelError;
-use crate::executor::{Phase, Shutdown};
+use crate::executor::{Phase, RoundMember, Shutdown};
 use crate::protocol::{LocalEvent, MemberId};
 use crate::record::Record;
 
@@ -71,6 +71,7 @@ struct Gate {
     session: ChannelSession,
     source: bool,
     shutdown: Shutdown,
+    round: Option<RoundMember>,
 }
 
 impl<T, C, P> Default for OutputPort<T, C, P> {
@@ -235,7 +236,9 @@ impl Destination {
             .assign_encoded(batch, self.writer.waiting(), &mut runs);
         let mut from = 0;
         while from < batch.len() {
-            let taken = self.writer.write(batch, &runs, from)?;
+            self.gate.enter().await?;
+            let taken = self.writer.write(batch, &runs, from);
+            let taken = taken.inspect_err(|error| self.gate.note(error))?;
             from += taken;
             if taken == 0 {
                 self.wait_for_room().await?;
@@ -299,6 +302,21 @@ impl Destination {
 }
 
 impl Gate {
+    /// Waits for the round that what is written next belongs to.
+    async fn enter(&self) -> Result<(), ChannelError> {
+        match &self.round {
+            Some(round) => round.enter().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Sees to it that nobody overlooks a transaction that came to nothing.
+    fn note(&self, error: &ChannelError) {
+        if let (Some(round), ChannelError::Aborted { reason, .. }) = (&self.round, error) {
+            round.abort(reason);
+        }
+    }
+
     /// Waits while heartbeats do not come through; refuses when the writer must not send.
     async fn may_send(&self) -> Result<(), ChannelError> {
         let refused = match self.shutdown.phase() {
@@ -434,22 +452,17 @@ impl Destination {
     async fn open(link: OutputLink) -> Result<Self, ChannelError> {
         let OutputLink {
             session,
+            joined,
+            leave,
             mut writer,
             member,
             partitioner,
             source,
             volatile,
             shutdown,
+            round,
         } = link;
-        let name = session.name(member).to_owned();
-        // In memory a writer that goes is a writer that has stopped: nobody will come back.
-        let gone = if volatile {
-            LocalEvent::Stopped(Vec::new())
-        } else {
-            LocalEvent::Left(Vec::new())
-        };
-        let leave = Leave::with(session.clone(), member, gone);
-        let was_finished = session.join(member).await?.finished;
+        let (name, was_finished) = (session.name(member).to_owned(), joined.finished);
         session.tell(member, LocalEvent::Opened);
         writer.open().await?;
         session.tell(member, LocalEvent::Started);
@@ -462,6 +475,7 @@ impl Destination {
             session,
             source,
             shutdown,
+            round,
         };
         Ok(Self {
             leave,

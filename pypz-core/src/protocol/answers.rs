@@ -7,10 +7,17 @@ use super::claim::Stage;
 use super::identity::{MemberId, RunId, Side};
 use super::machine::Machine;
 use super::peers::Known;
-use super::report::MemberState;
+use super::report::{Covering, MemberState};
 use super::view::{Membership, Readiness, Refusal, Siblings, Upstream};
 
 impl Machine {
+    /// Which members of a side ever lived together in a process, as far as the log tells, in whatever run; `None` if there
+    /// were too many ways to know them all.
+    #[must_use]
+    pub fn coverings(&self, side: Side) -> Option<Vec<Covering>> {
+        self.peers.coverings(side)
+    }
+
     /// Whether a local member takes part.
     #[must_use]
     pub fn membership(&self, member: MemberId) -> Membership {
@@ -28,6 +35,10 @@ impl Machine {
                     run,
                     epoch: local.epoch,
                     position,
+                    source: self
+                        .peers
+                        .source(member.index, run)
+                        .filter(|_| member.side == Side::Writers),
                     finished: self.peers.has_finished(member, run),
                 }
             }

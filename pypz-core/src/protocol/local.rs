@@ -32,6 +32,8 @@ pub enum LocalEvent {
     Left(Vec<End>),
     /// A broadcast reader has committed up to this offset.
     Position(u64),
+    /// All that a source made up to here, in its own words, is acknowledged.
+    Source(String),
 }
 
 /// A member that lives in this process.
@@ -46,6 +48,7 @@ pub(super) struct Local {
     cause: Option<String>,
     ends: Vec<End>,
     position: Option<u64>,
+    source: Option<String>,
 }
 
 impl Local {
@@ -59,6 +62,7 @@ impl Local {
             cause: None,
             ends: Vec::new(),
             position: None,
+            source: None,
         }
     }
 
@@ -105,6 +109,10 @@ impl Machine {
             LocalEvent::Position(offset) => {
                 // Travels with the next report: a position is not worth a report of its own.
                 local.position = Some(offset);
+                return;
+            }
+            LocalEvent::Source(text) => {
+                local.source = Some(text);
                 return;
             }
         }
@@ -227,12 +235,16 @@ impl Machine {
         let positions = speaking()
             .filter_map(|(member, local)| Some((member.index, local.position?)))
             .collect();
+        let sources = speaking()
+            .filter_map(|(member, local)| Some((member.index, local.source.clone()?)))
+            .collect();
         Some(Report {
             run,
             process: self.process.clone(),
             members,
             ends,
             positions,
+            sources,
         })
     }
 }

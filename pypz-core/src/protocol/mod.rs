@@ -42,6 +42,7 @@ mod tests;
 pub use identity::{Layout, MemberId, Process, ProcessId, RunId, Side};
 pub use local::LocalEvent;
 pub use machine::{Machine, RunPolicy, Timing};
-pub use report::{End, MemberRange, MemberState, Report};
+pub use peers::MAX_SOURCE_BYTES;
+pub use report::{Covering, End, MemberRange, MemberState, Report};
 pub use view::{Membership, Readiness, Refusal, Siblings, Upstream};
 pub use wire::{MAX_STATUS_BYTES, StatusError, StatusRecord, decode, encode, sign_of_life};

@@ -4,7 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::identity::{Layout, MemberId, Process, ProcessId, RunId, Side};
-use super::report::{End, MemberRange, MemberState, Report};
+use super::report::{Covering, End, MemberRange, MemberState, Report};
+
+/// How many ways to spread members over processes are remembered.
+const MAX_COVERINGS: usize = 4_096;
+
+/// The longest position of a source, in bytes.
+pub const MAX_SOURCE_BYTES: usize = 500;
 
 /// The newest word on a member.
 #[derive(Debug, Clone)]
@@ -32,6 +38,10 @@ pub(super) struct Peers {
     members: HashMap<MemberId, Known>,
     processes: HashMap<ProcessId, Signs>,
     positions: HashMap<u32, (RunId, u64)>,
+    /// The newest position of each source, in the order of the log.
+    sources: HashMap<u32, (RunId, String)>,
+    /// Which members ever lived together in a process, in whatever run.
+    coverings: BTreeSet<(Side, Covering)>,
     /// In which run each member finished last, and in which process. What comes after does not undo it.
     finished: HashMap<MemberId, (RunId, ProcessId)>,
 }
@@ -108,6 +118,10 @@ impl Peers {
         if side == Side::Writers {
             signs.ends.clone_from(&report.ends);
         }
+        if self.coverings.len() < MAX_COVERINGS {
+            self.coverings.insert((side, report.covering()));
+        }
+        self.hear_sources(side, report, layout);
         let expected = |index: u32| side == Side::Readers && (index as usize) < layout.readers.len();
         for &(index, offset) in report.positions.iter().filter(|(index, _)| expected(*index)) {
             let position = self.positions.entry(index).or_insert((report.run, offset));
@@ -117,6 +131,37 @@ impl Peers {
                 position.1 = position.1.max(offset);
             }
         }
+    }
+
+    /// Takes in where sources are. A process that was replaced says nothing that counts: only who holds the member does.
+    fn hear_sources(&mut self, side: Side, report: &Report, layout: &Layout) {
+        let expected = |index: u32| side == Side::Writers && (index as usize) < layout.writers.len();
+        for (index, text) in report.sources.iter().filter(|(index, _)| expected(*index)) {
+            let member = MemberId::writer(*index);
+            let speaks = |range: &MemberRange| {
+                let of = range.first..=range.last;
+                let newest = self
+                    .get(member)
+                    .is_none_or(|known| (report.run.number, range.epoch) >= (known.run.number, known.epoch));
+                of.contains(index) && newest && range.state != MemberState::Claimed
+            };
+            if text.len() <= MAX_SOURCE_BYTES && report.members.iter().any(speaks) {
+                self.sources.insert(*index, (report.run, text.clone()));
+            }
+        }
+    }
+
+    /// Where a source goes on in a run.
+    pub(super) fn source(&self, writer: u32, run: RunId) -> Option<String> {
+        let found = self.sources.get(&writer).filter(|(of, _)| *of == run);
+        found.map(|(_, text)| text.clone())
+    }
+
+    /// Which members of a side ever lived together in a process; `None` if there were too many to know them all.
+    pub(super) fn coverings(&self, side: Side) -> Option<Vec<Covering>> {
+        let of_side = self.coverings.iter().filter(|(of, _)| *of == side);
+        (self.coverings.len() < MAX_COVERINGS)
+            .then(|| of_side.map(|(_, covering)| covering.clone()).collect())
     }
 
     pub(super) fn position(&self, reader: u32, run: RunId) -> Option<u64> {

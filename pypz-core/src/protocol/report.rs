@@ -60,6 +60,9 @@ pub struct MemberRange {
     pub cause: Option<String>,
 }
 
+/// Members of one side that live in one process, as ranges from first to last.
+pub type Covering = Vec<(u32, u32)>;
+
 /// Up to where the finished writers of a process wrote a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
@@ -86,9 +89,31 @@ pub struct Report {
     /// Index and committed offset of broadcast readers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub positions: Vec<(u32, u64)>,
+    /// Place and position of writers whose operator is a source: its own words for where it goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<(u32, String)>,
 }
 
 impl Report {
+    /// The members that it speaks of, whatever it says of them: who sends and commits together in that process.
+    #[must_use]
+    pub fn covering(&self) -> Covering {
+        let mut ranges: Vec<(u32, u32)> = self
+            .members
+            .iter()
+            .map(|range| (range.first, range.last))
+            .collect();
+        ranges.sort_unstable();
+        ranges.dedup_by(|next, last| {
+            let joins = next.0 <= last.1.saturating_add(1);
+            if joins {
+                last.1 = last.1.max(next.1);
+            }
+            joins
+        });
+        ranges
+    }
+
     /// Every member with its range's word.
     pub fn expanded(&self) -> impl Iterator<Item = (u32, &MemberRange)> {
         self.members

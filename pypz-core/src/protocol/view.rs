@@ -18,6 +18,8 @@ pub enum Membership {
         epoch: u32,
         /// The offset it had committed in the status log (broadcast readers).
         position: Option<u64>,
+        /// Where it goes on, in its own words (sources).
+        source: Option<String>,
         /// Whether an earlier incarnation has done all that is expected of the member in this run.
         finished: bool,
     },

@@ -166,6 +166,7 @@ mod tests {
             members,
             ends: vec![],
             positions: vec![(1, 7)],
+            sources: vec![(0, "line 4".to_owned())],
         }
     }
 

@@ -67,6 +67,7 @@ fn say(world: &mut World, run: RunId, member: MemberId, epoch: u32, state: Membe
         members,
         ends: vec![],
         positions: vec![],
+        sources: vec![],
     };
     world.note(|| {
         format!(

@@ -63,6 +63,7 @@ fn word(process: Process, run: RunId, member: MemberId, epoch: u32, state: Membe
             members,
             ends: vec![],
             positions: vec![],
+            sources: vec![],
         },
     )
 }

@@ -29,6 +29,7 @@ fn forged(run: u64, last: u32, state: MemberState) -> Report {
             records: u64::MAX,
         }],
         positions: vec![(0, u64::MAX), (u32::MAX, 1)],
+        sources: vec![(0, "nowhere".to_owned()), (u32::MAX, String::new())],
     }
 }
 
@@ -104,6 +105,7 @@ fn channel(stage: &Stage) -> Arc<ChannelSpec> {
             ..Timing::default()
         },
         run_policy: RunPolicy::Resume,
+        guarantee: pypz::channel::Guarantee::AtLeastOnce,
         max_record_bytes: 1_000_000,
         buffer_bytes: 1 << 26,
     })

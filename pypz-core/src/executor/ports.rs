@@ -1,0 +1,341 @@
+//! The ports of one replica: joined to their channels, opened with what they need, flushed, closed.
+
+use std::sync::Arc;
+
+use super::commit::{CommitTracker, SourceLog};
+use super::round::RoundMember;
+use super::run::RunShared;
+use super::settlement::{InRounds, Settlement};
+use crate::channel::partitioning::Partitioner;
+use crate::channel::{
+    ChannelReader, ChannelSession, ChannelSpec, Committer, Joined, Leave, WriteProgress, transport_for,
+};
+use crate::error::ChannelError;
+use crate::operator::ErasedOperator;
+use crate::pipeline::{PlannedInput, PlannedOutput, PlannedReplica};
+use crate::port::{Closing, InputLink, OutputLink};
+use crate::protocol::{LocalEvent, MemberId, RunId, RunPolicy, Side};
+
+/// What a replica has once its ports are open.
+pub(super) struct Opened {
+    pub(super) settlement: Settlement,
+    /// Where a source goes on.
+    pub(super) position: Option<String>,
+}
+
+/// A member that has joined its channel's run.
+struct Place {
+    session: ChannelSession,
+    joined: Joined,
+    leave: Leave,
+}
+
+/// A reader that has joined, and the transport's end.
+type JoinedInput = (Place, Box<dyn ChannelReader>);
+
+/// Joins the channels of a replica and opens its ports: inputs, then outputs, which wait for their readers.
+///
+/// A replica in rounds begins them once it holds its members, and before any position is read.
+pub(super) async fn open(
+    operator: &mut dyn ErasedOperator,
+    planned: &PlannedReplica,
+    shared: &RunShared,
+    round: Option<RoundMember>,
+) -> Result<Opened, ChannelError> {
+    let is_source = planned.inputs.is_empty();
+    let mut inputs = Vec::new();
+    for input in &planned.inputs {
+        inputs.push(Some(join_input(shared, input).await?));
+    }
+    let mut outputs = Vec::new();
+    if is_source {
+        outputs = join_outputs(planned, shared).await?;
+    }
+    let source = outputs
+        .first()
+        .zip(planned.outputs.first())
+        .map(|(place, output)| SourceLog {
+            session: place.session.clone(),
+            member: output.member,
+        });
+    let mut position = outputs.first().and_then(|place| place.joined.source.clone());
+    if let Some(member) = &round {
+        let (earlier, run) = earlier(
+            planned,
+            inputs
+                .iter()
+                .flatten()
+                .map(|(place, _)| place)
+                .chain(&outputs)
+                .next(),
+        )?;
+        let resumed = member.begin(earlier, run).await?;
+        position = resumed.sources.get(&planned.index).cloned();
+        for (at, input) in inputs.iter_mut().enumerate() {
+            if let Some((place, _)) = input {
+                place.joined.position = resumed.broadcasts.get(&(at, planned.index)).copied();
+            }
+        }
+    }
+    let (readers, committers) = open_inputs(operator, planned, shared, inputs).await?;
+    if !is_source {
+        outputs = join_outputs(planned, shared).await?;
+    }
+    let progress = open_outputs(operator, planned, shared, outputs, round.as_ref()).await?;
+    let settlement = match round {
+        Some(member) => Settlement::InRounds(InRounds {
+            member,
+            readers,
+            replica: planned.index,
+            source: position.clone(),
+            operator: planned.full_name.clone(),
+        }),
+        None => Settlement::Tracked(CommitTracker::new(committers, progress, source)),
+    };
+    Ok(Opened { settlement, position })
+}
+
+/// Of each input port its channel's place in the plan, and its reader; and what commits its positions.
+type OpenedInputs = (Vec<(usize, u32)>, Vec<Arc<dyn Committer>>);
+
+async fn open_inputs(
+    operator: &mut dyn ErasedOperator,
+    planned: &PlannedReplica,
+    shared: &RunShared,
+    mut joined: Vec<Option<JoinedInput>>,
+) -> Result<OpenedInputs, ChannelError> {
+    let (mut readers, mut committers) = (Vec::new(), Vec::new());
+    for (name, port) in operator.input_ports() {
+        let at = planned.inputs.iter().position(|input| input.port == name);
+        let joined = at.and_then(|at| Some((at, planned.inputs.get(at)?, joined.get_mut(at)?.take()?)));
+        if let Some((at, input, (place, reader))) = joined {
+            port.open(input_link(shared, input, place, reader)).await?;
+            readers.push((at, input.member.index));
+            committers.extend(port.committer());
+        }
+    }
+    Ok((readers, committers))
+}
+
+async fn open_outputs(
+    operator: &mut dyn ErasedOperator,
+    planned: &PlannedReplica,
+    shared: &RunShared,
+    joined: Vec<Place>,
+    round: Option<&RoundMember>,
+) -> Result<Vec<Arc<dyn WriteProgress>>, ChannelError> {
+    let is_source = planned.inputs.is_empty();
+    let mut joined: Vec<(&PlannedOutput, Option<Place>)> =
+        planned.outputs.iter().zip(joined.into_iter().map(Some)).collect();
+    let mut progress = Vec::new();
+    for (name, port) in operator.output_ports() {
+        let mut links = Vec::new();
+        for (output, place) in joined.iter_mut().filter(|(output, _)| output.port == name) {
+            if let Some(place) = place.take() {
+                links.push(output_link(shared, output, place, is_source, round.cloned()).await?);
+            }
+        }
+        port.open(links).await?;
+        progress.extend(port.progress());
+    }
+    Ok(progress)
+}
+
+async fn join(
+    shared: &RunShared,
+    channel: &Arc<ChannelSpec>,
+    member: MemberId,
+) -> Result<Place, ChannelError> {
+    let session = shared.connections.session(channel).await?;
+    // In memory a writer that goes is a writer that has stopped: nobody will come back.
+    let gone = match member.side {
+        Side::Writers if is_volatile(channel) => LocalEvent::Stopped(Vec::new()),
+        _ => LocalEvent::Left(Vec::new()),
+    };
+    let leave = Leave::with(session.clone(), member, gone);
+    let joined = session.join(member).await?;
+    Ok(Place {
+        session,
+        joined,
+        leave,
+    })
+}
+
+/// A reader that has joined has opened its end, too: the principal opens the run by it, which the others wait for.
+async fn join_input(shared: &RunShared, input: &PlannedInput) -> Result<JoinedInput, ChannelError> {
+    let place = join(shared, &input.channel, input.member).await?;
+    let connection = shared.connections.connection(&input.channel).await?;
+    let mut reader = connection.reader(&input.channel, input.member.index)?;
+    if input.member == MemberId::PRINCIPAL {
+        let port = place.session.name(input.member);
+        announce(port, &place.joined, input.channel.run_policy, reader.as_mut()).await?;
+    }
+    place.session.tell(input.member, LocalEvent::Opened);
+    Ok((place, reader))
+}
+
+/// Says which run the principal opens or goes on with, and marks as read what a given-up run left.
+async fn announce(
+    port: &str,
+    joined: &Joined,
+    run_policy: RunPolicy,
+    reader: &mut dyn ChannelReader,
+) -> Result<(), ChannelError> {
+    match run_policy {
+        RunPolicy::Resume if joined.epoch > 1 => {
+            tracing::info!(port, "run {} goes on: existing resources adopted", joined.run);
+        }
+        RunPolicy::Resume => tracing::debug!(port, "run {} opened", joined.run),
+        RunPolicy::Fresh => {
+            let skipped = reader.skip_to_end().await?;
+            tracing::warn!(
+                port,
+                "run {} opened; an unfinished one was given up, {skipped} records in it will not be read",
+                joined.run
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn join_outputs(planned: &PlannedReplica, shared: &RunShared) -> Result<Vec<Place>, ChannelError> {
+    let joins = planned
+        .outputs
+        .iter()
+        .map(|output| join(shared, &output.channel, output.member));
+    futures::future::try_join_all(joins).await
+}
+
+/// Every set of this operator's replicas that ever lived together in a process, and the run.
+fn earlier(planned: &PlannedReplica, first: Option<&Place>) -> Result<(Vec<Vec<u32>>, RunId), ChannelError> {
+    let Some(first) = first else {
+        return Err(ChannelError::Configuration {
+            port: planned.full_name.clone(),
+            reason: "it has no channels".to_owned(),
+        });
+    };
+    // Readers are the replicas; writers have a place, in a row for each output port.
+    let (side, base) = match (planned.inputs.first(), planned.outputs.first()) {
+        (None, Some(output)) => (Side::Writers, output.member.index.saturating_sub(planned.index)),
+        _ => (Side::Readers, 0),
+    };
+    let coverings = first.session.coverings(side)?;
+    let replicas = coverings.iter().map(|covering| {
+        let covers = |place: u32| {
+            covering
+                .iter()
+                .any(|(first, last)| (*first..=*last).contains(&place))
+        };
+        (0..planned.replicas)
+            .filter(|index| covers(base + index))
+            .collect()
+    });
+    Ok((replicas.collect(), first.joined.run))
+}
+
+fn is_volatile(channel: &ChannelSpec) -> bool {
+    transport_for(&channel.location).is_ok_and(|transport| transport.is_volatile())
+}
+
+/// Whether a drain reads on to the end, because what is not read is lost: all inputs live in memory.
+pub(super) fn reads_on(planned: &PlannedReplica) -> bool {
+    !planned.inputs.is_empty() && planned.inputs.iter().all(|input| is_volatile(&input.channel))
+}
+
+fn input_link(
+    shared: &RunShared,
+    input: &PlannedInput,
+    place: Place,
+    reader: Box<dyn ChannelReader>,
+) -> InputLink {
+    InputLink {
+        session: place.session,
+        joined: place.joined,
+        leave: place.leave,
+        reader,
+        member: input.member,
+        ends_cycle: input.ends_cycle,
+        volatile: is_volatile(&input.channel),
+        shutdown: shared.shutdown.clone(),
+    }
+}
+
+async fn output_link(
+    shared: &RunShared,
+    output: &PlannedOutput,
+    place: Place,
+    source: bool,
+    round: Option<RoundMember>,
+) -> Result<OutputLink, ChannelError> {
+    let writer = match round.as_ref().and_then(RoundMember::transactor) {
+        Some(transactor) => transactor.writer(&output.channel)?,
+        None => {
+            let connection = shared.connections.connection(&output.channel).await?;
+            connection.writer(&output.channel, output.member.index)?
+        }
+    };
+    Ok(OutputLink {
+        session: place.session,
+        joined: place.joined,
+        leave: place.leave,
+        writer,
+        member: output.member,
+        partitioner: Partitioner::new(output.partitioning, output.channel.partitions(), output.start),
+        source,
+        volatile: is_volatile(&output.channel),
+        shutdown: shared.shutdown.clone(),
+        round,
+    })
+}
+
+/// The offset behind the last record of each input.
+pub(super) fn positions(operator: &mut dyn ErasedOperator) -> Vec<u64> {
+    let ports = operator.input_ports();
+    ports.iter().map(|(_, port)| port.position()).collect()
+}
+
+/// Whether no more is to come at any input that the operator waits for.
+pub(super) fn inputs_ended(operator: &mut dyn ErasedOperator) -> bool {
+    let ports = operator.input_ports();
+    ports.iter().all(|(_, port)| port.is_ended() || port.ends_cycle())
+}
+
+/// Whether an earlier incarnation has done all of the run's work. Outputs finish after the inputs they are made from are
+/// committed, so where there are outputs, they decide.
+pub(super) fn were_finished(operator: &mut dyn ErasedOperator) -> bool {
+    let outputs = operator.output_ports();
+    if !outputs.is_empty() {
+        return outputs.iter().all(|(_, port)| port.was_finished());
+    }
+    drop(outputs);
+    let inputs = operator.input_ports();
+    !inputs.is_empty() && inputs.iter().all(|(_, port)| port.was_finished())
+}
+
+/// Waits until every record that was sent is acknowledged.
+pub(super) async fn flush_outputs(operator: &mut dyn ErasedOperator) -> Result<(), ChannelError> {
+    for (_, port) in operator.output_ports() {
+        port.flush().await?;
+    }
+    Ok(())
+}
+
+/// Closes outputs, then inputs; the first error is returned, and what is closed after it is told of it.
+pub(super) async fn close(operator: &mut dyn ErasedOperator, closing: &Closing) -> Option<ChannelError> {
+    let mut failed: Option<ChannelError> = None;
+    for (_, port) in operator.output_ports() {
+        if let Err(error) = port.close(closing).await {
+            failed.get_or_insert(error);
+        }
+    }
+    for (_, port) in operator.input_ports() {
+        let closing = match &failed {
+            Some(error) => Closing::Failed(error.to_string().into()),
+            None => closing.clone(),
+        };
+        if let Err(error) = port.close(&closing).await {
+            failed.get_or_insert(error);
+        }
+    }
+    failed
+}

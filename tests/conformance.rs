@@ -13,6 +13,10 @@ mod kafka {
     use pypz_testkit::conformance::Site;
 
     pypz_testkit::conformance!(Site::durable(format!("kafka://{}", brokers::kafka())));
+    pypz_testkit::conformance_exactly_once!(
+        Site::durable(format!("kafka://{}", brokers::kafka()))
+            .short_transactions(r#"{"transaction.timeout.ms": "1000"}"#)
+    );
 }
 
 #[cfg(feature = "rabbitmq")]

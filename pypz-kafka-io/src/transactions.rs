@@ -267,21 +267,23 @@ fn begin(
         .filter(|replicas| **replicas != ours && replicas.iter().any(|replica| ours.contains(replica)))
         .map(|replicas| transactional_id(&scope.operator, replicas))
         .collect();
-    let initialized =
-        |id: &str| initialize(clients, scope, id, patience).map_err(|error| judge(&scope.operator, &error));
+    let failed = |error: KafkaError| judge(&scope.operator, &error);
+    let fence = |id: &str| match initialize(clients, scope, id, patience) {
+        // Somebody else fences it at the same time.
+        Err(error) if is_fenced(&error) => Ok(()),
+        done => done.map(drop),
+    };
     let producer = std::thread::scope(|threads| {
-        let fenced: Vec<_> = others
-            .iter()
-            .map(|id| threads.spawn(move || initialized(id).map(drop)))
-            .collect();
-        let producer = initialized(&id);
+        let fenced: Vec<_> = others.iter().map(|id| threads.spawn(|| fence(id))).collect();
+        let producer = initialize(clients, scope, &id, patience);
         for fenced in fenced {
             fenced
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         }
         producer
-    })?;
+    });
+    let producer = producer.map_err(failed)?;
     producer
         .begin_transaction()
         .map_err(|error| judge(&scope.operator, &error))?;
@@ -339,15 +341,21 @@ fn commit(
     producer.begin_transaction()
 }
 
-/// What an error of a transaction means: somebody newer writes, or the transaction came to nothing.
+/// What an error of a transaction means: it came to nothing. A producer that was fenced by another looks the same as one
+/// whose transaction ran out of time; whoever begins again finds out, because it has to hold the replica first.
 pub(crate) fn judge(operator: &str, error: &KafkaError) -> ChannelError {
-    let (operator, reason) = (operator.to_owned(), words(error));
-    match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced) => {
-            ChannelError::Fenced { operator, reason }
-        }
-        _ => ChannelError::Aborted { operator, reason },
+    ChannelError::Aborted {
+        operator: operator.to_owned(),
+        reason: words(error),
     }
+}
+
+fn is_fenced(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Fenced | InvalidProducerEpoch | ProducerFenced)
+    )
 }
 
 #[cfg(test)]

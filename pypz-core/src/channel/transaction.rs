@@ -94,7 +94,7 @@ pub trait Transactor: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`ChannelError::Aborted`] if it did not happen, [`ChannelError::Fenced`] if a newer instance took over.
+    /// [`ChannelError::Aborted`] if it did not happen; a newer instance that took over is a reason, too.
     async fn commit(&self, consumed: &[Consumed], run: RunId) -> Result<(), ChannelError>;
 
     /// Gives the open transaction up, and its clients.

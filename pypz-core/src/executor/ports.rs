@@ -43,21 +43,23 @@ pub(super) async fn open(
     round: Option<RoundMember>,
 ) -> Result<Opened, ChannelError> {
     let is_source = planned.inputs.is_empty();
-    let mut inputs = Vec::new();
-    for input in &planned.inputs {
-        inputs.push(Some(join_input(shared, input).await?));
-    }
-    let mut outputs = Vec::new();
-    if is_source {
-        outputs = join_outputs(planned, shared).await?;
-    }
-    let source = outputs
-        .first()
-        .zip(planned.outputs.first())
-        .map(|(place, output)| SourceLog {
-            session: place.session.clone(),
-            member: output.member,
-        });
+    // All at once: whoever replaces somebody waits for an answer of the one before, on each channel.
+    let inputs = planned.inputs.iter().map(|input| join_input(shared, input));
+    let outputs = planned
+        .outputs
+        .iter()
+        .map(|output| join(shared, &output.channel, output.member));
+    let (inputs, outputs) = futures::future::try_join(
+        futures::future::try_join_all(inputs),
+        futures::future::try_join_all(outputs),
+    )
+    .await?;
+    let mut inputs: Vec<Option<JoinedInput>> = inputs.into_iter().map(Some).collect();
+    let first = outputs.first().zip(planned.outputs.first());
+    let source = first.filter(|_| is_source).map(|(place, output)| SourceLog {
+        session: place.session.clone(),
+        member: output.member,
+    });
     let mut position = outputs.first().and_then(|place| place.joined.source.clone());
     if let Some(member) = &round {
         let (earlier, run) = earlier(
@@ -78,9 +80,6 @@ pub(super) async fn open(
         }
     }
     let (readers, committers) = open_inputs(operator, planned, shared, inputs).await?;
-    if !is_source {
-        outputs = join_outputs(planned, shared).await?;
-    }
     let progress = open_outputs(operator, planned, shared, outputs, round.as_ref()).await?;
     let settlement = match round {
         Some(member) => Settlement::InRounds(InRounds {
@@ -196,14 +195,6 @@ async fn announce(
         }
     }
     Ok(())
-}
-
-async fn join_outputs(planned: &PlannedReplica, shared: &RunShared) -> Result<Vec<Place>, ChannelError> {
-    let joins = planned
-        .outputs
-        .iter()
-        .map(|output| join(shared, &output.channel, output.member));
-    futures::future::try_join_all(joins).await
 }
 
 /// Every set of this operator's replicas that ever lived together in a process, and the run.

@@ -20,6 +20,7 @@ use crate::operator::{Commit, Context, ErasedOperator, Progress, Threading};
 use crate::pipeline::PlannedReplica;
 use crate::plugin::Plugin;
 use crate::port::Closing;
+use crate::protocol::Refusal;
 
 /// How long a replica that failed tries to have acknowledged what it had sent.
 const FLUSH_AFTER_FAILURE: Duration = Duration::from_secs(5);
@@ -46,6 +47,8 @@ pub(super) struct Replica {
     interrupted: bool,
     /// `on_init` has returned.
     initialized: bool,
+    /// It has begun again after a transaction that came to nothing.
+    rewound: bool,
     /// An earlier incarnation has done all of the run's work: nothing is left but to say so.
     was_finished: bool,
 }
@@ -64,6 +67,7 @@ impl Replica {
             failure: None,
             interrupted: false,
             initialized: false,
+            rewound: false,
             was_finished: false,
             planned,
             shared,
@@ -127,6 +131,17 @@ impl Replica {
         {
             return self.begin_again(aborted).await;
         }
+        // Whoever held the replica a moment ago and finds it taken was replaced.
+        let held = error
+            .downcast_ref()
+            .filter(|error| self.rewound && is_held(error));
+        let fenced = held.map(|held: &ChannelError| {
+            Error::from(ChannelError::Fenced {
+                operator: self.full_name().to_owned(),
+                reason: held.to_string(),
+            })
+        });
+        let error = fenced.as_ref().unwrap_or(error);
         let step = match state {
             State::Entry => ExitStatus::Configuration,
             State::ServiceStart => ExitStatus::ServiceStart,
@@ -405,6 +420,7 @@ impl Replica {
         }
         tracing::info!(operator = self.full_name(), "begins again: {aborted}");
         self.operator = (self.planned.factory)();
+        self.rewound = true;
         let begun = match services.and_then(|_| self.configure()) {
             Ok(_) => self.start_services().await,
             Err(error) => Err(error),
@@ -414,6 +430,10 @@ impl Replica {
             Err(error) => Box::pin(self.fail(State::ServiceStart, &error)).await,
         }
     }
+}
+
+const fn is_held(error: &ChannelError) -> bool {
+    matches!(error, ChannelError::Refused(Refusal::Held { .. }))
 }
 
 /// The abort of a transaction in an error of user code or of a port.

@@ -151,12 +151,16 @@ impl Round {
         let mut pause = FIRST_PAUSE;
         let mut last_good = Instant::now();
         while let Some((earlier, run)) = self.gathered().await {
-            if let Err(error) = self.open(&shared.connections, &earlier, run).await {
-                self.change(|state| state.phase = Phase::Failed(error));
-                break;
-            }
             let before = self.lock().committed;
-            let Some(aborted) = self.commit_rounds(run).await else {
+            let aborted = match self.open(&shared.connections, &earlier, run).await {
+                Ok(()) => self.commit_rounds(run).await,
+                Err(error @ ChannelError::Aborted { .. }) => Some(error),
+                Err(error) => {
+                    self.change(|state| state.phase = Phase::Failed(error));
+                    None
+                }
+            };
+            let Some(aborted) = aborted else {
                 break;
             };
             if self.lock().committed > before {

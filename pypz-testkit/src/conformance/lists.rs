@@ -67,6 +67,24 @@ macro_rules! conformance_across_processes {
     };
 }
 
+/// Makes a test of every case of transactions, for a durable [`Site`](crate::conformance::Site) that has them.
+#[macro_export]
+macro_rules! conformance_exactly_once {
+    ($site:expr) => {
+        $crate::conformance_cases! { $site =>
+            exactly::a_pipeline_in_one_process_gives_every_record_once_in_order;
+            exactly::a_broadcast_and_an_operator_with_two_outputs_give_every_record_once;
+            exactly::a_relay_that_is_killed_again_and_again_doubles_nothing;
+            exactly::a_source_that_is_killed_goes_on_where_it_was;
+            exactly::replicas_that_move_to_other_processes_double_nothing;
+            exactly::a_relay_that_was_frozen_and_replaced_doubles_nothing;
+            exactly::a_relay_that_fails_has_not_sent_what_it_had_not_finished;
+            exactly::a_drained_relay_goes_on_and_doubles_nothing;
+            exactly::a_transaction_that_the_broker_gave_up_is_begun_again_in_the_same_process;
+        }
+    };
+}
+
 /// Makes a test of each case that is named. What the lists expand to.
 #[doc(hidden)]
 #[macro_export]

@@ -56,6 +56,11 @@ pub(super) struct Source {
 }
 
 impl Operator for Source {
+    async fn on_init(&mut self, cx: &Context) -> Result<()> {
+        self.next = cx.position().unwrap_or("0").parse()?;
+        Ok(())
+    }
+
     async fn on_running(&mut self, cx: &Context) -> Result<Progress> {
         if self.next == self.count {
             return Ok(Progress::Done);
@@ -89,6 +94,7 @@ impl Operator for Source {
         };
         let batch: Vec<_> = (self.next..end).map(item).collect();
         self.output.send_all(batch).await?;
+        cx.advance(end.to_string());
         self.next = end;
         std::fs::write(
             Path::new(&self.folder).join(format!("{writer}.sent")),
@@ -98,17 +104,40 @@ impl Operator for Source {
     }
 }
 
-/// Hands items on.
+/// Hands items on. May fail, or stand still for some seconds, in the middle of its work.
 #[derive(OperatorSpec, Default)]
 pub(super) struct Relay {
     input: InputPort<Item>,
     output: OutputPort<Item>,
+    #[parameter(required)]
+    folder: String,
+    /// Fails with so many records handed on, unless the gate `mended` is open.
+    #[parameter(name = "failsAt")]
+    fails_at: Option<usize>,
+    /// Stands still with this record sent until the gate `relayed` is open, the first time that it comes.
+    #[parameter(name = "stillAt")]
+    still_at: Option<i64>,
+    relayed: usize,
 }
 
 impl Operator for Relay {
     async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
         let batch = self.input.retrieve().await?;
+        self.relayed += batch.len();
+        let stands = self
+            .still_at
+            .filter(|at| batch.iter().any(|item| item.sequence == *at));
         self.output.send_all(batch).await?;
+        if let Some(at) = stands
+            && File::create_new(Path::new(&self.folder).join(format!("still.{at}"))).is_ok()
+        {
+            gate(&self.folder, "relayed").await;
+        }
+        if self.fails_at.is_some_and(|at| self.relayed >= at)
+            && !Path::new(&self.folder).join("mended").exists()
+        {
+            anyhow::bail!("{FAILURE}");
+        }
         Ok(Progress::UntilInputsEnd)
     }
 }

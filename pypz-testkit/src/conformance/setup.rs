@@ -23,6 +23,8 @@ pub(super) enum Shape {
     Late,
     /// `source` to `relay` (twice), `relay` to `sink`, `source` to `audit`.
     Chain,
+    /// `source` to `relay` to `sink`.
+    Relayed,
 }
 
 /// How records find their replica.
@@ -69,6 +71,11 @@ pub(super) struct Setup {
     pub(super) fail_at: Option<u64>,
     pub(super) sink_waits: bool,
     pub(super) stall_at: Option<usize>,
+    pub(super) relays: u32,
+    pub(super) relay_fails_at: Option<usize>,
+    pub(super) relay_still_at: Option<i64>,
+    pub(super) channel_config: Option<String>,
+    pub(super) exactly_once: bool,
     pub(super) buffer_bytes: Option<usize>,
 }
 
@@ -92,6 +99,11 @@ impl Setup {
             fail_at: None,
             sink_waits: false,
             stall_at: None,
+            relays: 1,
+            relay_fails_at: None,
+            relay_still_at: None,
+            channel_config: None,
+            exactly_once: false,
             buffer_bytes: None,
         }
     }
@@ -101,6 +113,14 @@ impl Setup {
         let mut pipeline = Pipeline::new(&self.name);
         pipeline.patience(self.patience);
         pipeline.set_parameter(">>channelLocation", &self.location);
+        if let Some(config) = &self.channel_config {
+            let config: serde_json::Value =
+                serde_json::from_str(config).unwrap_or_else(|error| panic!("{config}: {error}"));
+            pipeline.set_parameter(">>channelConfig", config);
+        }
+        if self.exactly_once {
+            pipeline.exactly_once();
+        }
         if let Some(bytes) = self.buffer_bytes {
             pipeline.set_parameter(">>bufferBytes", bytes);
             pipeline.set_parameter(">>maxRecordBytes", bytes / 4);
@@ -123,6 +143,7 @@ impl Setup {
             Shape::FanIn => self.fan_in(&mut pipeline),
             Shape::Late => self.late(&mut pipeline),
             Shape::Chain => self.chain(&mut pipeline),
+            Shape::Relayed => self.relayed(&mut pipeline),
         }
         pipeline
     }
@@ -210,9 +231,27 @@ impl Setup {
             .partitioned(self.partitioning());
     }
 
+    fn relay(&self, pipeline: &mut Pipeline) -> <Relay as pypz::OperatorSpec>::Handle {
+        pipeline
+            .operator::<Relay>("relay")
+            .folder(text(&self.folder))
+            .fails_at(self.relay_fails_at)
+            .still_at(self.relay_still_at)
+    }
+
+    fn relayed(&self, pipeline: &mut Pipeline) {
+        let source = self.source(pipeline, "source");
+        let relay = self.relay(pipeline).replicas(self.relays);
+        let sink = self.sink(pipeline, "sink");
+        pipeline
+            .connect(source.output(), relay.input())
+            .partitioned(self.partitioning());
+        pipeline.connect(relay.output(), sink.input());
+    }
+
     fn chain(&self, pipeline: &mut Pipeline) {
         let source = self.source(pipeline, "source");
-        let relay = pipeline.operator::<Relay>("relay").replicas(2);
+        let relay = self.relay(pipeline).replicas(2);
         let sink = self.sink(pipeline, "sink");
         let audit = self.sink(pipeline, "audit");
         pipeline.connect(source.output(), relay.input());

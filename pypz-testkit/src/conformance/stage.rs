@@ -223,6 +223,11 @@ impl PartProcess {
         self.running.kill();
     }
 
+    /// Stops it where it is, as SIGSTOP does, or lets it go on.
+    pub(super) fn freeze(&self, freezes: bool) {
+        self.running.signal(if freezes { "STOP" } else { "CONT" });
+    }
+
     /// How many bytes of memory it has now.
     pub(super) fn resident_bytes(&self) -> u64 {
         let status = format!("/proc/{}/status", self.running.id());

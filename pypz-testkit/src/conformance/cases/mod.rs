@@ -2,6 +2,7 @@
 
 pub mod distribution;
 pub mod ending;
+pub mod exactly;
 pub mod failing;
 pub mod hostile;
 pub mod limits;

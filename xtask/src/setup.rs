@@ -83,6 +83,9 @@ pub(crate) const RABBITMQ: &[Need] = &[Need {
 /// The start script of Debian's RabbitMQ, without the wrapper which changes the user.
 pub(crate) const RABBITMQ_SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
+/// Its command line tool, likewise.
+pub(crate) const RABBITMQ_CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
+
 /// Installs those of the needs which are missing, or says what to install if it may not.
 pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
     let missing = missing(needs);

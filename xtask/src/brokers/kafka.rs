@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 
 use super::site::Site;
-use super::{Broker, connect, write};
+use super::{Broker, connect, directory, write};
 use crate::process;
 use crate::setup::{self, Need};
 
@@ -45,7 +45,7 @@ impl Broker for Kafka {
         write(&site.home.join("log4j2.xml"), LOG4J)?;
         write(&properties(&site.home), &configuration(&site.data, port))?;
         if !site.data.join("meta.properties").exists() {
-            format(site)?;
+            format(site, &[])?;
         }
         Ok(())
     }
@@ -63,23 +63,24 @@ impl Broker for Kafka {
     }
 }
 
-fn properties(home: &Path) -> PathBuf {
+pub(super) fn properties(home: &Path) -> PathBuf {
     home.join("server.properties")
 }
 
-fn java(home: &Path) -> Command {
+/// Java with the jars, which all brokers of this kind share.
+pub(super) fn java(home: &Path) -> Command {
     let mut command = Command::new("java");
     let logging = format!("-Dlog4j2.configurationFile={}", home.join("log4j2.xml").display());
     command
         .arg(logging)
         .arg("-cp")
-        .arg(home.join("jars/*"))
+        .arg(directory().join("kafka/jars/*"))
         .current_dir(home);
     command
 }
 
 /// Downloads the jars, unless those of this version are there.
-fn fetch(home: &Path) -> Result<()> {
+pub(super) fn fetch(home: &Path) -> Result<()> {
     let jars = home.join("jars");
     let marker = jars.join("complete");
     if fs::read_to_string(&marker).is_ok_and(|version| version == VERSION) {
@@ -101,7 +102,7 @@ fn fetch(home: &Path) -> Result<()> {
 }
 
 /// Gives the empty data directory its identity.
-fn format(site: &Site) -> Result<()> {
+pub(super) fn format(site: &Site, arguments: &[&str]) -> Result<()> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
@@ -115,14 +116,15 @@ fn format(site: &Site) -> Result<()> {
         "kafka.tools.StorageTool",
         "format",
     ]);
-    process::run(tool.args(["-t", &cluster, "-c"]).arg(properties(&site.home)))
+    tool.args(["-t", &cluster, "-c"]).arg(properties(&site.home));
+    process::run(tool.args(arguments))
 }
 
 /// How long the broker may be silent towards its own controller.
 ///
 /// One that is starved by the processes around it must not be taken for dead: all its partitions would lose their leader.
 /// One that was killed is let in again only after this time, and leaves no mark of a clean shutdown.
-fn session_ms(data: &Path) -> u32 {
+pub(super) fn session_ms(data: &Path) -> u32 {
     let was_killed = data.exists() && !data.join(".kafka_cleanshutdown").exists();
     if was_killed { 5_000 } else { 60_000 }
 }
@@ -146,7 +148,7 @@ log.dirs={}
 }
 
 /// Settings which do not depend on the place: a single node, small internal topics, quick reactions.
-const SETTINGS: &str = "\
+pub(super) const SETTINGS: &str = "\
 auto.create.topics.enable=false
 num.partitions=1
 default.replication.factor=1
@@ -184,7 +186,7 @@ const POM: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 "#;
 
-const LOG4J: &str = r#"<Configuration status="ERROR" shutdownHook="disable">
+pub(super) const LOG4J: &str = r#"<Configuration status="ERROR" shutdownHook="disable">
   <Appenders>
     <Console name="out"><PatternLayout pattern="%d %p %c{1}: %m%n"/></Console>
   </Appenders>
@@ -199,7 +201,7 @@ const LOG4J: &str = r#"<Configuration status="ERROR" shutdownHook="disable">
 /// Asks for the metadata of no topic (version 1) and returns the number of brokers in the answer.
 ///
 /// The broker lists itself once it serves clients; the port is open before that.
-fn brokers_at(port: u16) -> std::io::Result<u32> {
+pub(super) fn brokers_at(port: u16) -> std::io::Result<u32> {
     let mut stream = connect(port)?;
     stream.write_all(METADATA)?;
     let mut answer = [0; 12];

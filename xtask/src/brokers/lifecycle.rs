@@ -5,6 +5,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use super::Broker;
 use super::site::{Site, State};
@@ -19,6 +20,8 @@ pub(crate) struct Status {
     pub(crate) pid: u32,
     pub(crate) location: String,
     pub(crate) ready: bool,
+    /// What a client needs beside the location; null if nothing.
+    pub(crate) details: Value,
 }
 
 /// Starts the broker unless it runs; tells also whether it had to.
@@ -36,6 +39,7 @@ pub(crate) fn up(broker: &dyn Broker, port: Option<u16>) -> Result<(Status, bool
                 pid: state.pid,
                 location: state.location.clone(),
                 ready: true,
+                details: broker.details(state.port),
             },
             false,
         ));
@@ -88,6 +92,7 @@ pub(crate) fn status(broker: &dyn Broker) -> Result<Option<Status>> {
     Ok(alive.map(|(_, state)| Status {
         pid: state.pid,
         ready: broker.answers(state.port),
+        details: broker.details(state.port),
         location: state.location,
     }))
 }
@@ -129,9 +134,11 @@ fn start(broker: &dyn Broker, port: u16) -> Result<Status> {
         pid: child.id(),
         port,
         location: broker.location(port),
+        connect: broker.details(port),
     };
     site.save(&state)?;
-    if let Err(error) = await_answer(broker, &site, &state, Some(&mut child)) {
+    let answers = await_answer(broker, &site, &state, Some(&mut child));
+    if let Err(error) = answers.and_then(|()| broker.started(&site, port)) {
         stop(broker, &site, &state, true)?;
         return Err(error);
     }
@@ -144,6 +151,7 @@ fn start(broker: &dyn Broker, port: u16) -> Result<Status> {
         pid: state.pid,
         location: state.location,
         ready: true,
+        details: state.connect,
     })
 }
 

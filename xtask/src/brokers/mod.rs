@@ -1,14 +1,18 @@
 //! `cargo xtask brokers`: real message brokers on the loopback interface.
 //!
-//! Each one lives in `target/brokers/<name>/`; `target/brokers/<name>.json` says where it runs.
+//! Each one lives in `target/brokers/<name>/`; `target/brokers/<name>.json` says where it runs. A secure one has a name of
+//! its own, so that it runs beside the plain one.
 
+mod certificates;
 mod kafka;
 mod lifecycle;
 mod rabbitmq;
+mod secure_kafka;
+mod secure_rabbitmq;
 mod site;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
@@ -20,8 +24,14 @@ use crate::setup::Need;
 use lifecycle::Status;
 use site::Site;
 
-/// The brokers which are started when none is named.
-const DEFAULT: &[Kind] = &[Kind::Kafka, Kind::Rabbitmq];
+/// The user of the secure brokers who may do everything.
+const USER: &str = "pypz";
+
+/// The user of the secure brokers who may do nothing.
+const STRANGER: &str = "stranger";
+
+/// The password of both: these brokers hold nothing and listen on the loopback interface.
+const PASSWORD: &str = "open-sesame";
 
 /// A broker which this task knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -30,11 +40,20 @@ pub(crate) enum Kind {
     Rabbitmq,
 }
 
+/// Whether a broker wants to know who its clients are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Security {
+    Plain,
+    Secure,
+}
+
 impl Kind {
-    fn broker(self) -> &'static dyn Broker {
-        match self {
-            Self::Kafka => &kafka::Kafka,
-            Self::Rabbitmq => &rabbitmq::RabbitMq,
+    fn broker(self, security: Security) -> &'static dyn Broker {
+        match (self, security) {
+            (Self::Kafka, Security::Plain) => &kafka::Kafka,
+            (Self::Kafka, Security::Secure) => &secure_kafka::SecureKafka,
+            (Self::Rabbitmq, Security::Plain) => &rabbitmq::RabbitMq,
+            (Self::Rabbitmq, Security::Secure) => &secure_rabbitmq::SecureRabbitMq,
         }
     }
 }
@@ -64,6 +83,16 @@ trait Broker {
 
     /// Tells whether it answers a client's request.
     fn answers(&self, port: u16) -> bool;
+
+    /// Does what can only be done once it answers.
+    fn started(&self, _site: &Site, _port: u16) -> Result<()> {
+        Ok(())
+    }
+
+    /// Returns what a client needs beside the location.
+    fn details(&self, _port: u16) -> Value {
+        Value::Null
+    }
 
     /// Ends the helpers which it leaves behind.
     fn clean_up(&self, _port: u16) {}
@@ -97,28 +126,44 @@ pub(crate) enum Action {
 /// Which brokers, and how to print.
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
-    /// The broker; without it all
+    /// The broker; without it both
     name: Option<Kind>,
+    /// The secure ones, with TLS, users and certificates, which run beside the plain ones
+    #[arg(long)]
+    secure: bool,
     /// Prints JSON
     #[arg(long)]
     json: bool,
 }
 
 impl Selection {
-    fn or(&self, default: &'static [Kind]) -> Vec<&'static dyn Broker> {
-        let kinds = self.name.map_or(default.to_vec(), |kind| vec![kind]);
-        kinds.into_iter().map(Kind::broker).collect()
+    /// The selected brokers; all that there are only if neither a name nor `--secure` says which.
+    fn brokers(&self, action: &Action) -> Vec<&'static dyn Broker> {
+        let kinds = self
+            .name
+            .map_or(Kind::value_variants().to_vec(), |kind| vec![kind]);
+        let securities: &[Security] = match (self.secure, self.name, action) {
+            (true, ..) => &[Security::Secure],
+            (false, None, Action::Down(_)) => &[Security::Plain, Security::Secure],
+            (false, ..) => &[Security::Plain],
+        };
+        let of = |security: &Security| {
+            kinds
+                .iter()
+                .map(|kind| kind.broker(*security))
+                .collect::<Vec<_>>()
+        };
+        securities.iter().flat_map(of).collect()
     }
 }
 
 /// Carries out an action on the selected brokers and prints how they are then.
 pub(crate) fn run(action: &Action) -> Result<ExitCode> {
-    let (selection, brokers) = match action {
-        Action::Down(selection) => (selection, selection.or(Kind::value_variants())),
-        Action::Up { selection, .. } | Action::Restart { selection, .. } | Action::Status(selection) => {
-            (selection, selection.or(DEFAULT))
-        }
-    };
+    let (Action::Up { selection, .. }
+    | Action::Down(selection)
+    | Action::Restart { selection, .. }
+    | Action::Status(selection)) = action;
+    let brokers = selection.brokers(action);
     let mut found = Vec::new();
     for broker in brokers {
         let status = match action {
@@ -147,8 +192,17 @@ fn print(found: &[(&str, Option<Status>)], as_json: bool) {
     if as_json {
         let entry = |status: &Option<Status>| match status {
             None => json!({"running": false}),
-            Some(Status { pid, location, ready }) => {
-                json!({"running": ready, "location": location, "pid": pid})
+            Some(Status {
+                pid,
+                location,
+                ready,
+                details,
+            }) => {
+                let mut entry = json!({"running": ready, "location": location, "pid": pid});
+                if !details.is_null() {
+                    entry["connect"] = details.clone();
+                }
+                entry
             }
         };
         let object: Map<String, Value> = found
@@ -164,8 +218,14 @@ fn print(found: &[(&str, Option<Status>)], as_json: bool) {
             Some(Status {
                 location,
                 ready: true,
+                details,
                 ..
-            }) => println!("{name} {location}"),
+            }) => {
+                println!("{name} {location}");
+                if !details.is_null() {
+                    println!("{details:#}");
+                }
+            }
             Some(Status { location, .. }) => println!("{name} {location} does not answer"),
         }
     }
@@ -179,8 +239,8 @@ pub(crate) struct Borrowed {
 }
 
 /// Returns a running broker; if the usual port is taken by somebody else it runs on another one.
-pub(crate) fn borrow(kind: Kind) -> Result<Borrowed> {
-    let broker = kind.broker();
+pub(crate) fn borrow(kind: Kind, security: Security) -> Result<Borrowed> {
+    let broker = kind.broker(security);
     let (status, started) = lifecycle::up_on_a_free_port(broker)?;
     Ok(Borrowed {
         broker,
@@ -203,6 +263,11 @@ impl Borrowed {
             Ok(())
         }
     }
+}
+
+/// Returns the directory of all brokers.
+fn directory() -> PathBuf {
+    crate::root().join("target/brokers")
 }
 
 /// Connects to a port of this machine, with a limit on this and on each read.

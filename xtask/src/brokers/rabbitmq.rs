@@ -47,35 +47,8 @@ impl Broker for RabbitMq {
         write(&site.home.join("enabled_plugins"), "[rabbitmq_stream].\n")
     }
 
-    /// The directory is on the command line because Erlang puts the home directory there.
     fn command(&self, site: &Site, port: u16) -> Result<Command> {
-        let mut command = Command::new(setup::RABBITMQ_SERVER);
-        command
-            .current_dir(&site.home)
-            .env("HOME", &site.home)
-            // Replaces the script by the server, which then gets the signals.
-            .env("RUNNING_UNDER_SYSTEMD", "true")
-            .env_remove("NOTIFY_SOCKET")
-            .env("ERL_EPMD_PORT", (port + 3).to_string())
-            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-            .env(
-                "RABBITMQ_NODENAME",
-                format!("pypz-{}@localhost", mark(&site.home)),
-            )
-            .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
-            .env("RABBITMQ_NODE_PORT", port.to_string())
-            .env("RABBITMQ_DIST_PORT", (port + 1).to_string())
-            .env(
-                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-                "-kernel inet_dist_use_interface {127,0,0,1}",
-            )
-            .env("RABBITMQ_MNESIA_BASE", &site.data)
-            .env("RABBITMQ_LOG_BASE", site.home.join("log"))
-            .env("RABBITMQ_PID_FILE", site.home.join("pid"))
-            .env("RABBITMQ_CONF_ENV_FILE", site.home.join("none"))
-            .env("RABBITMQ_CONFIG_FILE", site.home.join("rabbitmq.conf"))
-            .env("RABBITMQ_ENABLED_PLUGINS_FILE", site.home.join("enabled_plugins"));
-        Ok(command)
+        Ok(server(setup::RABBITMQ_SERVER, site, port, port))
     }
 
     fn answers(&self, port: u16) -> bool {
@@ -98,8 +71,41 @@ impl Broker for RabbitMq {
     }
 }
 
+/// Returns a program of RabbitMQ for the node at `port`, which speaks AMQP without TLS at `plain`.
+///
+/// The directory is on the server's command line because Erlang puts the home directory there.
+pub(super) fn server(program: &str, site: &Site, port: u16, plain: u16) -> Command {
+    let mut command = Command::new(program);
+    command
+        .current_dir(&site.home)
+        .env("HOME", &site.home)
+        // Replaces the script by the server, which then gets the signals.
+        .env("RUNNING_UNDER_SYSTEMD", "true")
+        .env_remove("NOTIFY_SOCKET")
+        .env("ERL_EPMD_PORT", (port + 3).to_string())
+        .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+        .env(
+            "RABBITMQ_NODENAME",
+            format!("pypz-{}@localhost", mark(&site.home)),
+        )
+        .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
+        .env("RABBITMQ_NODE_PORT", plain.to_string())
+        .env("RABBITMQ_DIST_PORT", (port + 1).to_string())
+        .env(
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+            "-kernel inet_dist_use_interface {127,0,0,1}",
+        )
+        .env("RABBITMQ_MNESIA_BASE", &site.data)
+        .env("RABBITMQ_LOG_BASE", site.home.join("log"))
+        .env("RABBITMQ_PID_FILE", site.home.join("pid"))
+        .env("RABBITMQ_CONF_ENV_FILE", site.home.join("none"))
+        .env("RABBITMQ_CONFIG_FILE", site.home.join("rabbitmq.conf"))
+        .env("RABBITMQ_ENABLED_PLUGINS_FILE", site.home.join("enabled_plugins"));
+    command
+}
+
 /// Opens an AMQP 0-9-1 connection and tells whether the server answers with `Connection.Start`.
-fn greets(port: u16) -> std::io::Result<bool> {
+pub(super) fn greets(port: u16) -> std::io::Result<bool> {
     let mut stream = connect(port)?;
     stream.write_all(b"AMQP\0\0\x09\x01")?;
     let mut answer = [0; 11];

@@ -29,12 +29,14 @@ pub(crate) struct State {
     pub(crate) pid: u32,
     pub(crate) port: u16,
     pub(crate) location: String,
+    /// What a client needs beside the location; null if nothing.
+    pub(crate) connect: Value,
 }
 
 impl Site {
     /// Returns the places of the broker called `name` which has `port`.
     pub(crate) fn new(name: &str, port: u16) -> Self {
-        let all = crate::root().join("target/brokers");
+        let all = super::directory();
         let home = all.join(name);
         let in_memory = Path::new(MEMORY).join(format!("pypz-{}-{name}-{port}", mark(&home)));
         let on_disk = home.join("data");
@@ -91,7 +93,7 @@ impl Site {
 
 impl State {
     fn to_json(&self) -> Value {
-        json!({"pid": self.pid, "port": self.port, "location": self.location})
+        json!({"pid": self.pid, "port": self.port, "location": self.location, "connect": self.connect})
     }
 
     fn from_json(value: &Value) -> Option<Self> {
@@ -99,6 +101,7 @@ impl State {
             pid: value["pid"].as_u64()?.try_into().ok()?,
             port: value["port"].as_u64()?.try_into().ok()?,
             location: value["location"].as_str()?.to_owned(),
+            connect: value["connect"].clone(),
         })
     }
 }
@@ -136,6 +139,7 @@ fn room(path: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{State, mark};
+    use serde_json::Value;
     use std::path::Path;
 
     #[test]
@@ -144,6 +148,7 @@ mod tests {
             pid: 7,
             port: 19092,
             location: "kafka://127.0.0.1:19092".to_owned(),
+            connect: Value::Null,
         };
         assert_eq!(State::from_json(&state.to_json()), Some(state));
     }

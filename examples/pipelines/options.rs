@@ -93,6 +93,9 @@ pub(crate) struct Common {
     /// Where the records travel: memory://, kafka://HOST:PORT or amqp://USER:PASSWORD@HOST:PORT/VHOST
     #[arg(long, global = true, default_value = "memory://")]
     pub(crate) location: String,
+    /// A property of the broker's client, TLS and passwords for instance; ${env:NAME} stands for a variable's value
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    pub(crate) channel_config: Vec<(String, String)>,
     /// The pipeline's name, by which processes, topics and queues belong together [default: the job's]
     #[arg(long, global = true, value_name = "PIPELINE")]
     name: Option<String>,
@@ -135,6 +138,13 @@ pub(crate) fn data(file: &str) -> PathBuf {
 
 fn mode() -> impl TypedValueParser<Value = ExecutionMode> {
     PossibleValuesParser::new(ExecutionMode::ALL.map(ExecutionMode::name)).try_map(|name| name.parse())
+}
+
+/// Never refuses: the command line's own refusal would repeat the text, which may be a secret. A property without a name is
+/// refused with the pipeline.
+fn key_and_value(text: &str) -> Result<(String, String), std::convert::Infallible> {
+    let (key, value) = text.split_once('=').unwrap_or(("", text));
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -1,5 +1,7 @@
 //! Runs a job's pipeline as the options say, and reports how it ended.
 
+use std::collections::BTreeMap;
+
 use pypz::{ExitStatus, Pipeline};
 
 use crate::metrics::METRICS;
@@ -14,6 +16,10 @@ pub(crate) async fn run(pipeline: &mut Pipeline, job: &Job, common: &Common) -> 
         .patience(common.patience);
     if common.exactly_once {
         pipeline.exactly_once();
+    }
+    if !common.channel_config.is_empty() {
+        let config: BTreeMap<String, String> = common.channel_config.iter().cloned().collect();
+        pipeline.set_parameter(">>channelConfig", serde_json::json!(config));
     }
     if common.fresh {
         pipeline.fresh();

@@ -78,8 +78,24 @@ fn hide_password(text: &str) -> String {
                 None => text.to_owned(),
             }
         }
-        None => text.to_owned(),
+        None => hide_port(text),
     }
+}
+
+/// Hides what stands in the place of a port and is none: somebody may have left out the host behind a password.
+fn hide_port(text: &str) -> String {
+    let from = text.find("://").map_or(0, |at| at + 3);
+    let shown = |host: &str| match host.split_once(':') {
+        Some((name, port)) if !name.starts_with('[') && !begins_with_a_number(port) => format!("{name}:***"),
+        _ => host.to_owned(),
+    };
+    let hosts: Vec<String> = text[from..].split(',').map(shown).collect();
+    format!("{}{}", &text[..from], hosts.join(","))
+}
+
+fn begins_with_a_number(text: &str) -> bool {
+    let number = text.split('/').next().unwrap_or_default();
+    number.chars().all(|c| c.is_ascii_digit())
 }
 
 impl fmt::Display for Location {
@@ -105,6 +121,11 @@ mod tests {
             "amqp:user:hunter2@host",
             "://a:hunter2@b",
             "amqp://a:hunter2@b@c",
+            "amqp://user:hunter2",
+            "amqp://user:hunter2/vhost",
+            "kafka://a:1,user:hunter2",
+            "user:hunter2",
+            "amqp://user:x:hunter2",
         ] {
             let shown = match Location::parse(text) {
                 Ok(location) => format!("{location} {location:?}"),
@@ -112,10 +133,17 @@ mod tests {
             };
             assert!(!shown.contains("hunter2"), "{shown}");
         }
-        assert_eq!(
-            Location::parse("KAFKA://a:1,b:2").unwrap().to_string(),
-            "kafka://a:1,b:2"
-        );
+        for plain in [
+            "kafka://a:1,b:2",
+            "amqp://localhost",
+            "amqp://host:5672/vhost",
+            "amqp://[::1]",
+            "amqp://[::1]:5672/",
+            "memory://",
+        ] {
+            assert_eq!(Location::parse(plain).unwrap().to_string(), plain);
+        }
+        assert_eq!(Location::parse("KAFKA://a:1").unwrap().to_string(), "kafka://a:1");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod batch;
 mod location;
 pub mod memory;
 pub mod partitioning;
+mod pem;
 mod registry;
 mod session;
 mod transaction;
@@ -19,17 +20,21 @@ use async_trait::async_trait;
 
 pub use batch::{Details, EncodedBatch, EncodedRecord, RawRecord, RecordSink, Run, ValueBatch};
 pub use location::{ChannelConfig, Location, LocationError};
+pub use pem::{Pem, pem_problem};
 pub use registry::{TransportRegistration, schemes, transport_for};
 pub(crate) use session::Leave;
 pub use session::{ChannelSession, ControlThread, Joined, Pace, Trouble, View};
 pub use transaction::{Consumed, Guarantee, Resumed, TransactionScope, Transactor};
 
 use crate::error::ChannelError;
+use crate::parameter::hidden;
 use crate::protocol::{End, Layout, RunPolicy, StatusRecord, Timing};
 use partitioning::Partitioning;
 
 /// A channel as the pipeline plans it: the same in every process of the pipeline, except for the local members.
-#[derive(Debug, Clone)]
+///
+/// `Debug` hides the values of its configuration.
+#[derive(Clone)]
 pub struct ChannelSpec {
     /// Everybody who is expected.
     pub layout: Arc<Layout>,
@@ -55,6 +60,21 @@ pub struct ChannelSpec {
     pub max_record_bytes: usize,
     /// The most bytes that wait in this process, each way; default 64 MiB.
     pub buffer_bytes: usize,
+}
+
+impl std::fmt::Debug for ChannelSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let writer_config: Vec<_> = self.writer_config.iter().map(hidden).collect();
+        f.debug_struct("ChannelSpec")
+            .field("layout", &self.layout)
+            .field("location", &self.location)
+            .field("reader_config", &hidden(&self.reader_config))
+            .field("writer_config", &writer_config)
+            .field("delivery", &self.delivery)
+            .field("local_readers", &self.local_readers)
+            .field("local_writers", &self.local_writers)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ChannelSpec {

@@ -8,13 +8,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// One assignment as it was written.
-#[derive(Debug, Clone, PartialEq)]
+/// One assignment as it was written. `Debug` hides the value, which may be a secret.
+#[derive(Clone, PartialEq)]
 pub struct Assignment {
     /// Where it was written and under which key, as in `hello.>>channelLocation`.
     pub origin: String,
     /// The value.
     pub value: Value,
+}
+
+impl std::fmt::Debug for Assignment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Assignment")
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What stands at one instance: keys with their prefixes, nearer assignments in place of farther ones.

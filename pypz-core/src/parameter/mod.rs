@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use secret::Secret;
+pub(crate) use secret::hidden;
 pub use template::{TemplateError, expand};
 
 /// Whether a parameter must be given.

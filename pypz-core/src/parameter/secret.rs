@@ -1,5 +1,6 @@
 //! A value that is used but never shown.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -23,6 +24,11 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+}
+
+/// The keys of a map with `***` for each value, for a `Debug` of what may hold secrets.
+pub(crate) fn hidden<K: Ord, V>(map: &BTreeMap<K, V>) -> BTreeMap<&K, Secret> {
+    map.keys().map(|key| (key, Secret::default())).collect()
 }
 
 impl fmt::Debug for Secret {

@@ -15,10 +15,12 @@ pub enum TemplateError {
         name: String,
     },
     /// The template is not `${env:NAME}` or `${env:NAME:-default}`.
-    #[error("'{template}' is not a template: only ${{env:NAME}} and ${{env:NAME:-default}} are known")]
+    #[error(
+        "the ${{ at character {at} is not a template: only ${{env:NAME}} and ${{env:NAME:-default}} are known"
+    )]
     Malformed {
-        /// The text from `${` on, without control characters.
-        template: String,
+        /// The place of `${` in the text, from 1. The text itself is not repeated: it may be a secret.
+        at: usize,
     },
 }
 
@@ -46,12 +48,9 @@ fn expand_text(text: &str) -> Result<String, TemplateError> {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, template)) = rest.split_once("${") {
+        let place = text.len() - rest.len() + before.len();
         let malformed = || TemplateError::Malformed {
-            template: format!("${{{template}")
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(80)
-                .collect(),
+            at: text[..place].chars().count() + 1,
         };
         let (inner, after) = template.split_once('}').ok_or_else(malformed)?;
         let variable = inner.strip_prefix("env:").ok_or_else(malformed)?;
@@ -80,6 +79,7 @@ mod tests {
             ("${env:PYPZ_NO_SUCH_VARIABLE}", "PYPZ_NO_SUCH_VARIABLE is not set"),
             ("${file:/etc/passwd}", "is not a template"),
             ("${env:PATH", "is not a template"),
+            ("x${hunter2", "the ${ at character 2 is not a template"),
         ] {
             assert!(
                 expand(&json!([template])).unwrap_err().to_string().contains(part),

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::problem::Problem;
 use crate::channel::partitioning::Partitioning;
 use crate::operator::{Factory, OperatorDescription};
+use crate::parameter::hidden;
 
-#[derive(Debug)]
 pub(super) struct Graph {
     pub(super) name: String,
     pub(super) operators: Vec<OperatorNode>,
@@ -38,6 +38,20 @@ pub(super) struct ConnectionNode {
     pub(super) to: PortRef,
     pub(super) partitioning: Partitioning,
     pub(super) ends_cycle: bool,
+}
+
+/// The values of parameters stay out of it: some are secrets.
+impl std::fmt::Debug for Graph {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let keys = self.assignments.iter().map(|(path, own)| (path, hidden(own)));
+        f.debug_struct("Graph")
+            .field("name", &self.name)
+            .field("operators", &self.operators)
+            .field("connections", &self.connections)
+            .field("assignments", &keys.collect::<BTreeMap<_, _>>())
+            .field("problems", &self.problems)
+            .finish()
+    }
 }
 
 impl std::fmt::Debug for OperatorNode {

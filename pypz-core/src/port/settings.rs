@@ -5,10 +5,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::channel::{ChannelConfig, Location};
-use crate::parameter::{ParameterError, ParameterSpec, Requirement, read};
+use crate::parameter::{ParameterError, ParameterSpec, Requirement, hidden, read};
 
 /// The parameters of a port, parsed. Of a channel those of its input port count, and an output port's `channelConfig`.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// `Debug` hides the values of `channelConfig`.
+#[derive(Clone, PartialEq)]
 pub struct PortSettings {
     /// `channelLocation`: where the channel lives; `memory://` if nothing is said.
     pub location: Option<Location>,
@@ -21,6 +23,18 @@ pub struct PortSettings {
     pub max_record_bytes: usize,
     /// `bufferBytes`: the most bytes of a channel that wait in a process, each way; 64 MiB if nothing is said.
     pub buffer_bytes: usize,
+}
+
+impl std::fmt::Debug for PortSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PortSettings")
+            .field("location", &self.location)
+            .field("config", &hidden(&self.config))
+            .field("open_timeout", &self.open_timeout)
+            .field("max_record_bytes", &self.max_record_bytes)
+            .field("buffer_bytes", &self.buffer_bytes)
+            .finish()
+    }
 }
 
 impl Default for PortSettings {

@@ -243,6 +243,18 @@ impl ChannelError {
     }
 }
 
+/// The text in one line, with control characters escaped: it may come from the wire and go to a terminal.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\'' | '"' | '\\' => plain.push(c),
+            c => plain.extend(c.escape_debug()),
+        }
+    }
+    plain
+}
+
 /// How and where a run failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{at}: {cause} (exit {status})")]
@@ -272,7 +284,7 @@ impl ExecutionError {
         Self {
             at: at.into(),
             status,
-            cause: words.join(": "),
+            cause: plain(&words.join(": ")),
         }
     }
 }
@@ -280,6 +292,21 @@ impl ExecutionError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_came_over_the_wire_reaches_no_terminal_raw() {
+        let hostile = "it's \"red\": \u{1b}[31m\nnext\0\u{202e}\u{9b}2J";
+        let error = anyhow::anyhow!("bad record: {hostile}");
+        let shown = ExecutionError::new("pl.r", ExitStatus::Running, &error).to_string();
+        assert!(
+            !shown.contains(['\u{1b}', '\n', '\0', '\u{202e}', '\u{9b}']),
+            "{shown:?}"
+        );
+        assert!(
+            shown.contains(r#"it's "red": \u{1b}[31m\nnext\0\u{202e}"#),
+            "{shown}"
+        );
+    }
 
     #[test]
     fn a_port_error_inside_a_users_error_keeps_its_exit_code() {

@@ -110,12 +110,12 @@ pub enum CodecError {
 }
 
 impl CodecError {
-    /// Makes a [`CodecError::Decode`].
+    /// Makes a [`CodecError::Decode`]. Control characters in the reason are escaped: it may repeat what the bytes held.
     #[must_use]
     pub fn decode(type_name: &'static str, reason: impl ToString) -> Self {
         Self::Decode {
             type_name,
-            reason: reason.to_string(),
+            reason: crate::error::plain(&reason.to_string()),
         }
     }
 }

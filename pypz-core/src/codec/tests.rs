@@ -91,3 +91,16 @@ fn a_length_prefix_of_two_gigabytes_is_refused_before_anything_is_allocated() {
     let two_gigabytes = [0xfe, 0xff, 0xff, 0xff, 0x0f, b'x'];
     assert!(decoded::<String, Avro>(&two_gigabytes).is_err());
 }
+
+#[test]
+fn what_hostile_bytes_hold_is_escaped_in_the_refusal() {
+    #[derive(Debug, serde::Deserialize, serde::Serialize)]
+    #[serde(deny_unknown_fields)]
+    struct Narrow {
+        a: u8,
+    }
+    let bytes = br#"{"a": 1, "\u001b[31m\nforged\u0000": 2}"#;
+    let refusal = decoded::<Narrow, Json>(bytes).unwrap_err().to_string();
+    assert!(!refusal.contains(char::is_control), "{refusal:?}");
+    assert!(refusal.contains(r"\u{1b}[31m\nforged\0"), "{refusal}");
+}

@@ -8,8 +8,11 @@ use tokio::sync::OnceCell;
 use crate::channel::{ChannelSession, ChannelSpec, Connection, ControlThread, Location, transport_for};
 use crate::error::ChannelError;
 
-/// The channels at a location, and the connection once it is open.
-type AtLocation = (Vec<Arc<ChannelSpec>>, OnceCell<Arc<dyn Connection>>);
+/// The channels at a location, and how opening the connection went: whoever comes after a failure does not try again.
+type AtLocation = (
+    Vec<Arc<ChannelSpec>>,
+    OnceCell<Result<Arc<dyn Connection>, ChannelError>>,
+);
 
 pub(super) struct Connections {
     by_location: HashMap<Location, AtLocation>,
@@ -52,9 +55,9 @@ impl Connections {
             port: channel.name().to_owned(),
             reason,
         })?;
-        cell.get_or_try_init(|| transport.connect(channels, channel.timing.patience))
+        cell.get_or_init(|| transport.connect(channels, channel.timing.patience))
             .await
-            .map(Arc::clone)
+            .clone()
     }
 
     /// The session of a channel; the first who asks starts it, once the channel exists.
@@ -95,7 +98,8 @@ impl Connections {
         for session in self.sessions.values().filter_map(OnceCell::get) {
             session.end();
         }
-        let open = self.by_location.values().filter_map(|(_, cell)| cell.get());
+        let connected = self.by_location.values().filter_map(|(_, cell)| cell.get());
+        let open = connected.filter_map(|connected| connected.as_ref().ok());
         futures::future::join_all(open.map(|connection| connection.close())).await;
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use async_trait::async_trait;
 use pypz_core::ChannelError;
-use pypz_core::channel::WriteProgress;
+use pypz_core::channel::{ChannelSpec, Location, WriteProgress};
 use pypz_core::protocol::End;
 use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -18,7 +18,7 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use tokio::sync::Notify;
 
 use crate::clients::Trouble;
-use crate::error::words;
+use crate::error::{is_denied, words};
 
 /// The most records of a block, unless somebody asks earlier.
 const BLOCK_RECORDS: u32 = 1_024;
@@ -36,12 +36,13 @@ pub(crate) struct Block {
 
 /// What one writer wrote and what of it is acknowledged.
 pub(crate) struct Acknowledgements {
+    location: String,
     channel: String,
     blocks: Mutex<Blocks>,
     partitions: Vec<Partition>,
     in_flight: AtomicU64,
     transactions: Option<InTransactions>,
-    failure: OnceLock<String>,
+    failure: OnceLock<Failure>,
     changed: Notify,
 }
 
@@ -49,6 +50,12 @@ pub(crate) struct Acknowledgements {
 struct InTransactions {
     operator: String,
     committed: Mutex<Vec<End>>,
+}
+
+/// Why a record was not delivered.
+enum Failure {
+    Lost(String),
+    Denied(String),
 }
 
 #[derive(Default)]
@@ -69,8 +76,13 @@ struct Blocks {
 
 impl Acknowledgements {
     /// `operator` is given if the writer writes in its transactions.
-    pub(crate) fn new(channel: &str, partitions: u32, operator: Option<String>) -> Arc<Self> {
+    pub(crate) fn new(spec: &ChannelSpec, operator: Option<String>) -> Arc<Self> {
+        Self::made(&spec.location, spec.name(), spec.partitions(), operator)
+    }
+
+    fn made(location: &Location, channel: &str, partitions: u32, operator: Option<String>) -> Arc<Self> {
         Arc::new_cyclic(|writer| Self {
+            location: location.to_string(),
             channel: channel.to_owned(),
             blocks: Mutex::new(Blocks {
                 waiting: VecDeque::from([Block::open(Weak::clone(writer))]),
@@ -156,11 +168,15 @@ impl Acknowledgements {
     pub(crate) fn check(&self) -> Result<(), ChannelError> {
         match (self.failure.get(), &self.transactions) {
             (None, _) => Ok(()),
-            (Some(reason), Some(transactions)) => Err(ChannelError::Aborted {
+            (Some(Failure::Denied(reason)), _) => Err(ChannelError::Authentication {
+                location: self.location.clone(),
+                reason: format!("{}: {reason}", self.channel),
+            }),
+            (Some(Failure::Lost(reason)), Some(transactions)) => Err(ChannelError::Aborted {
                 operator: transactions.operator.clone(),
                 reason: reason.clone(),
             }),
-            (Some(reason), None) => Err(ChannelError::Transport {
+            (Some(Failure::Lost(reason)), None) => Err(ChannelError::Transport {
                 channel: self.channel.clone(),
                 reason: format!(
                     "{} records are not acknowledged: {reason}",
@@ -293,7 +309,7 @@ impl ClientContext for Deliveries {
     }
 
     fn log(&self, level: rdkafka::config::RDKafkaLogLevel, fac: &str, message: &str) {
-        crate::clients::log(level, fac, message);
+        self.trouble.log(level, fac, message);
     }
 }
 
@@ -324,9 +340,11 @@ impl ProducerContext for Deliveries {
                     Some(RDKafkaErrorCode::MessageTimedOut) => "the broker did not answer in time".to_owned(),
                     _ => words(error),
                 };
-                let _ = writer
-                    .failure
-                    .set(format!("partition {}: {reason}", message.partition()));
+                let reason = format!("partition {}: {reason}", message.partition());
+                let _ = writer.failure.set(match is_denied(error) {
+                    true => Failure::Denied(reason),
+                    false => Failure::Lost(reason),
+                });
                 writer.changed.notify_one();
             }
         }
@@ -348,7 +366,7 @@ mod tests {
             // Each step writes records, asks (which ends a block) or not, and acknowledges some of what is open, anywhere.
             steps in proptest::collection::vec((0_u32..600, any::<bool>(), proptest::collection::vec(any::<usize>(), 0..400)), 1..30),
         ) {
-            let acknowledgements = Acknowledgements::new("pl.r.in", 1, None);
+            let acknowledgements = Acknowledgements::made(&Location::memory(), "pl.r.in", 1, None);
             let mut open: Vec<(u64, Arc<Block>)> = Vec::new();
             let mut written = 0_u64;
             let mut asked = vec![0_u64];

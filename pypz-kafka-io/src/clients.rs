@@ -17,7 +17,7 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use crate::acknowledge::Deliveries;
 use crate::config;
-use crate::error::{is_refusal, is_transient, words};
+use crate::error::{hint, is_denied, is_missing, is_refusal, is_transient, transport, words};
 use crate::status::StatusHub;
 
 /// How long one question to the broker may take.
@@ -41,9 +41,10 @@ pub(crate) struct Trouble {
 
 impl Trouble {
     pub(crate) fn note(&self, error: &KafkaError, reason: &str) {
-        let reason = format!("{}: {}", words(error), reason.escape_debug());
+        let refused = is_refusal(error, reason);
+        let reason = format!("{}: {}{}", words(error), reason.escape_debug(), hint(reason));
         tracing::debug!("{reason}");
-        if error.rdkafka_error_code().is_some_and(is_refusal) {
+        if refused {
             let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
             refused.get_or_insert_with(|| (Instant::now(), reason.clone()));
         }
@@ -51,6 +52,24 @@ impl Trouble {
         // That all brokers are down says less than why the last one was.
         if last.is_none() || error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             *last = Some(reason);
+        }
+    }
+
+    /// Passes a log line of librdkafka on, without control characters.
+    pub(crate) fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        if fac == "FAIL" {
+            // A broker that hangs up is no error to librdkafka, only a line.
+            let said = message.split_once("]: ").map_or(message, |(_, said)| said);
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Some(format!("{}{}", said.escape_debug(), hint(said)));
+        }
+        let message = message.escape_debug();
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!("librdkafka {fac}: {message}");
+            }
+            // A connection that cannot be made is logged by whoever waits for it, with the time that is left.
+            _ => tracing::debug!("librdkafka {fac}: {message}"),
         }
     }
 
@@ -79,39 +98,28 @@ impl ClientContext for Listener {
     }
 
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        log(level, fac, message);
+        self.0.log(level, fac, message);
     }
 }
 
 impl ConsumerContext for Listener {}
 
-/// Passes a log line of librdkafka on, without control characters.
-pub(crate) fn log(level: RDKafkaLogLevel, fac: &str, message: &str) {
-    let message = message.escape_debug();
-    match level {
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
-            tracing::error!("librdkafka {fac}: {message}");
-        }
-        // A connection that cannot be made is logged by whoever waits for it, with the time that is left.
-        _ => tracing::debug!("librdkafka {fac}: {message}"),
-    }
-}
-
 /// The clients of one location.
 pub(crate) struct Clients {
     pub(crate) location: Location,
+    /// The user's properties of all channels here.
+    pub(crate) user: BTreeMap<String, String>,
     pub(crate) trouble: Arc<Trouble>,
     pub(crate) admin: AdminClient<Listener>,
     pub(crate) producer: ThreadedProducer<Deliveries>,
     pub(crate) status: StatusHub,
-    /// The user's properties, buffer and longest record of producers.
+    /// Buffer and longest record of producers.
     pub(crate) producing: Producing,
 }
 
 /// What producers of a location have in common.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(crate) struct Producing {
-    pub(crate) user: BTreeMap<String, String>,
     pub(crate) buffer_bytes: usize,
     pub(crate) longest: usize,
 }
@@ -146,7 +154,7 @@ impl Clients {
             .map(|spec| spec.max_record_bytes)
             .max()
             .unwrap_or(1_000_000);
-        let made = blocking(move || Self::make(location, &user, buffer, longest)).await?;
+        let made = blocking(move || Self::make(location, user, buffer, longest)).await?;
         let clients = Arc::new(made);
         clients.answered(patience).await?;
         Ok(clients)
@@ -154,17 +162,17 @@ impl Clients {
 
     fn make(
         location: Location,
-        user: &BTreeMap<String, String>,
+        user: BTreeMap<String, String>,
         buffer_bytes: usize,
         longest: usize,
     ) -> Result<Self, ChannelError> {
         let trouble = Arc::new(Trouble::default());
         let listener = || Listener(Arc::clone(&trouble));
-        let admin = create(&config::admin(&location, user), listener(), &location)?;
-        let producer_config = config::producer(&location, user, buffer_bytes, longest);
+        let admin = create(&config::admin(&location, &user), listener(), &location)?;
+        let producer_config = config::producer(&location, &user, buffer_bytes, longest);
         let producer = create(&producer_config, Deliveries::new(Arc::clone(&trouble)), &location)?;
-        let consumer = create(&config::status_consumer(&location, user), listener(), &location)?;
-        let status_producer = create(&config::status_producer(&location, user), listener(), &location)?;
+        let consumer = create(&config::status_consumer(&location, &user), listener(), &location)?;
+        let status_producer = create(&config::status_producer(&location, &user), listener(), &location)?;
         let status =
             StatusHub::start(consumer, status_producer).map_err(|error| ChannelError::Transport {
                 channel: location.to_string(),
@@ -172,16 +180,27 @@ impl Clients {
             })?;
         Ok(Self {
             location,
+            user,
             trouble,
             admin,
             producer,
             status,
             producing: Producing {
-                user: user.clone(),
                 buffer_bytes,
                 longest,
             },
         })
+    }
+
+    /// An error of a channel's objects or clients, where the broker is: that it does not let us is its own kind.
+    pub(crate) fn failed(&self, channel: &str, doing: &str, error: &KafkaError) -> ChannelError {
+        match is_refusal(error, "") {
+            true => ChannelError::Authentication {
+                location: self.location.to_string(),
+                reason: format!("{channel}: {doing}: {}", words(error)),
+            },
+            false => transport(channel, doing, error),
+        }
     }
 
     /// Closes the clients side by side. Blocks.
@@ -205,10 +224,11 @@ impl Clients {
     /// a consumer's fetch waits until that fetch has found records or given up.
     pub(crate) fn partitions(&self, topic: &str, timeout: Duration) -> Result<Option<usize>, KafkaError> {
         let metadata = self.admin.inner().fetch_metadata(Some(topic), timeout)?;
-        let found = metadata
-            .topics()
-            .iter()
-            .find(|found| found.name() == topic && found.error().is_none());
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        if let Some(error) = found.and_then(rdkafka::metadata::MetadataTopic::error) {
+            let error = KafkaError::MetadataFetch(error.into());
+            return if is_denied(&error) { Err(error) } else { Ok(None) };
+        }
         let partitions = found.map(rdkafka::metadata::MetadataTopic::partitions);
         Ok(partitions
             .filter(|all| !all.is_empty() && all.iter().all(|one| one.leader() >= 0))
@@ -257,7 +277,14 @@ impl Clients {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            if let Some(reason) = self.trouble.refusal() {
+            if is_denied(&error) {
+                return Err(ChannelError::Authentication {
+                    location,
+                    reason: format!("{waited_for}: {}", words(&error)),
+                });
+            }
+            // Who answers that something is not there has let us in.
+            if let Some(reason) = self.trouble.refusal().filter(|_| !is_missing(&error)) {
                 return Err(ChannelError::Authentication { location, reason });
             }
             let cause = format!("{} ({})", self.trouble.last(), words(&error));

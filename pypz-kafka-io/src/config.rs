@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use pypz_core::channel::{ChannelSpec, Location, TransactionScope};
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+use crate::security;
 
 use crate::clients::{Clients, Producing};
 
@@ -101,6 +104,11 @@ pub(crate) const FRAMING_BYTES: usize = 10_000;
 pub(crate) fn problems(spec: &ChannelSpec) -> Vec<String> {
     let mut problems = bad_addresses(&spec.location);
     let configs = std::iter::once(&spec.reader_config).chain(&spec.writer_config);
+    for problem in configs.clone().flat_map(security::problems) {
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
     let mut given: Vec<(&String, &String)> = configs.flatten().collect();
     given.sort();
     given.dedup();
@@ -112,7 +120,10 @@ pub(crate) fn problems(spec: &ChannelSpec) -> Vec<String> {
             problems.push(format!("channelConfig: '{key}' is reserved: {reason}"));
         } else if let Err(error) = ClientConfig::new().set(key, value).create_native_config() {
             // librdkafka repeats the value, which may be a secret.
-            let what = if error.to_string().contains("No such configuration property") {
+            let said = error.to_string();
+            let what = if said.contains("OpenSSL not available") {
+                "needs the feature 'kafka-tls' of pypz".to_owned()
+            } else if said.contains("No such configuration property") {
                 "is not a property of librdkafka".to_owned()
             } else {
                 format!("does not take this value ({} characters)", value.len())
@@ -130,15 +141,20 @@ fn bad_addresses(location: &Location) -> Vec<String> {
         };
         !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) && !host.contains(['/', '@', ' '])
     };
-    let bad = location
-        .address()
-        .trim_end_matches('/')
-        .split(',')
-        .filter(|address| !is_good(address));
+    let addresses = location.address().trim_end_matches('/');
+    // An address with an @ has a password in it, or what somebody took for one.
+    if addresses.contains('@') {
+        return vec![format!(
+            "channelLocation {location} has a user in it: say who you are with sasl.username and sasl.password in channelConfig"
+        )];
+    }
+    let bad = addresses.split(',').filter(|address| !is_good(address));
     bad.map(|address| {
+        // Not what stands in the place of the port, which may be a password without its host.
+        let host = address.split(':').next().unwrap_or_default();
         format!(
-            "channelLocation {location}: '{}' is not host:port",
-            address.escape_debug()
+            "channelLocation {location}: the address of host '{}' is not host:port",
+            host.escape_debug()
         )
     })
     .collect()
@@ -167,17 +183,27 @@ fn is_one_of(key: &str, prefixes: &[&str]) -> bool {
     prefixes.iter().any(|prefix| key.starts_with(prefix))
 }
 
+/// Sets a property of the user's.
+fn set(config: &mut ClientConfig, key: &str, value: &str) {
+    if key == "debug" {
+        config.set_log_level(RDKafkaLogLevel::Debug);
+    }
+    config.set(key, value);
+}
+
 /// What every client has: where the broker is, and the user's properties except those that only the other kind knows.
 fn base(location: &Location, user: &BTreeMap<String, String>, not_for: &[&str]) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", location.address().trim_end_matches('/'));
     config.set("client.id", "pypz");
+    // Why a connection failed is a line of this level to librdkafka, and often no error.
+    config.set_log_level(RDKafkaLogLevel::Info);
     // A new topic is looked for again soon, and a broker that comes back is found soon.
     config.set("topic.metadata.refresh.fast.interval.ms", "20");
     config.set("reconnect.backoff.ms", "50");
     config.set("reconnect.backoff.max.ms", "1000");
     for (key, value) in user.iter().filter(|(key, _)| !is_one_of(key, not_for)) {
-        config.set(key, value);
+        set(&mut config, key, value);
     }
     config
 }
@@ -198,7 +224,7 @@ pub(crate) fn producer(
     );
     config.set("message.timeout.ms", "120000");
     for (key, value) in user.iter().filter(|(key, _)| !is_one_of(key, &CONSUMER_ONLY)) {
-        config.set(key, value);
+        set(&mut config, key, value);
     }
     config.set("acks", "all");
     config.set("enable.idempotence", "true");
@@ -213,12 +239,12 @@ pub(crate) fn producer(
 
 /// The producer of an operator's transactions.
 pub(crate) fn transactional(clients: &Clients, scope: &TransactionScope, id: &str) -> ClientConfig {
+    let user = &clients.user;
     let Producing {
-        user,
         buffer_bytes,
         longest,
-    } = &clients.producing;
-    let mut config = producer(&clients.location, user, *buffer_bytes, *longest);
+    } = clients.producing;
+    let mut config = producer(&clients.location, user, buffer_bytes, longest);
     // A record that cannot be delivered must be known before its transaction runs out.
     let patience = scope.outputs.iter().map(|channel| channel.timing.patience).max();
     let timeout = patience
@@ -261,8 +287,18 @@ pub(crate) fn status_consumer(location: &Location, user: &BTreeMap<String, Strin
 }
 
 /// The consumer of a channel's records, shared by the replicas of the process.
-pub(crate) fn consumer(spec: &ChannelSpec, group: &str, partitions: usize) -> ClientConfig {
+///
+/// What lets a client in is the same for all clients of a location, `shared` of all their ports.
+pub(crate) fn consumer(
+    spec: &ChannelSpec,
+    shared: &BTreeMap<String, String>,
+    group: &str,
+    partitions: usize,
+) -> ClientConfig {
     let mut config = base(&spec.location, &BTreeMap::new(), &[]);
+    for (key, value) in shared.iter().filter(|(key, _)| security::is_of_connections(key)) {
+        set(&mut config, key, value);
+    }
     let each = spec.buffer_bytes / partitions.max(1);
     // librdkafka counts these limits once a partition queue; its fetcher sleeps a second once one is full.
     config.set(
@@ -284,7 +320,7 @@ pub(crate) fn consumer(spec: &ChannelSpec, group: &str, partitions: usize) -> Cl
         .filter(|(key, _)| !is_one_of(key, &PRODUCER_ONLY))
     {
         if !PYPZ_SETTINGS.contains(&key.as_str()) {
-            config.set(key, value);
+            set(&mut config, key, value);
         }
     }
     config.set("group.id", group);
@@ -328,11 +364,14 @@ mod tests {
             ("kafka://", 1),
             ("kafka://a", 1),
             ("kafka://a:0,b:x", 2),
+            ("kafka://a:1,user:hunter2@b:2", 1),
+            ("kafka://a:1,user:hunter2", 1),
         ] {
-            assert_eq!(
-                bad_addresses(&Location::parse(text).unwrap()).len(),
-                bad,
-                "{text}"
+            let problems = bad_addresses(&Location::parse(text).unwrap());
+            assert_eq!(problems.len(), bad, "{text}");
+            assert!(
+                !problems.iter().any(|problem| problem.contains("hunter2")),
+                "{problems:?}"
             );
         }
     }

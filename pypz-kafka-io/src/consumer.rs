@@ -18,7 +18,7 @@ use rdkafka::topic_partition_list::Offset;
 use tokio::sync::{Notify, OnceCell};
 
 use crate::clients::{Clients, REQUEST, Trouble, blocking, insistently};
-use crate::error::{transport, words};
+use crate::error::words;
 use crate::tail::last_records;
 use crate::topics::{committed, ends, group};
 
@@ -61,7 +61,7 @@ impl ClientContext for ReaderContext {
     }
 
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        crate::clients::log(level, fac, message);
+        self.trouble.log(level, fac, message);
     }
 }
 
@@ -92,7 +92,7 @@ pub(crate) struct ChannelConsumer {
 impl ChannelConsumer {
     /// Splits the queues of all local partitions, then assigns them at their committed positions. Blocks.
     pub(crate) fn open(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result<Self, ChannelError> {
-        let failed = |doing: &str, error: KafkaError| transport(spec.name(), doing, &error);
+        let failed = |doing: &str, error: KafkaError| clients.failed(spec.name(), doing, &error);
         let (topic, patience) = (spec.name(), spec.timing.patience);
         let mut partitions: Vec<i32> = spec
             .local_readers
@@ -147,7 +147,8 @@ impl ChannelConsumer {
             changed: Notify::new(),
             trouble,
         };
-        crate::config::consumer(spec, &group(spec), partitions).create_with_context(context)
+        let config = crate::config::consumer(spec, &clients.user, &group(spec), partitions);
+        config.create_with_context(context)
     }
 
     pub(crate) fn consumer(&self) -> &BaseConsumer<ReaderContext> {
@@ -198,11 +199,11 @@ impl ChannelConsumer {
         clients: Arc<Clients>,
         partition: i32,
     ) -> Result<u64, ChannelError> {
+        let (asked, ask_for) = (Arc::clone(&clients), Arc::clone(self));
         let ask = || {
-            let held = Arc::clone(self);
-            self.asked(move || {
-                let partitions: Vec<i32> = held.starts.keys().copied().collect();
-                let found = ends(&clients, held.spec.name(), &partitions)?;
+            Self::asked(&clients, self.spec.name(), move || {
+                let partitions: Vec<i32> = ask_for.starts.keys().copied().collect();
+                let found = ends(&asked, ask_for.spec.name(), &partitions)?;
                 Ok(partitions.into_iter().zip(found).collect())
             })
         };
@@ -218,13 +219,13 @@ impl ChannelConsumer {
         partition: i32,
     ) -> Result<u64, ChannelError> {
         self.end(Arc::clone(&clients), partition).await?;
+        let (asked, held) = (Arc::clone(&clients), Arc::clone(self));
         let ask = || {
-            let held = Arc::clone(self);
-            self.asked(move || {
+            Self::asked(&clients, self.spec.name(), move || {
                 let ends = held.ends.get().into_iter().flatten();
                 let start = |partition: &i32| held.starts.get(partition).copied().unwrap_or(0);
                 let spans = ends.map(|(partition, end)| (*partition, (start(partition), *end)));
-                last_records(&clients, &held.spec, &spans.collect())
+                last_records(&asked, &held.spec, &spans.collect())
             })
         };
         let ends = self.lasts.get_or_try_init(ask).await?;
@@ -232,11 +233,12 @@ impl ChannelConsumer {
     }
 
     async fn asked(
-        &self,
+        clients: &Clients,
+        channel: &str,
         ask: impl FnOnce() -> Result<BTreeMap<i32, i64>, KafkaError> + Send + 'static,
     ) -> Result<BTreeMap<i32, i64>, ChannelError> {
         let found = blocking(ask).await;
-        found.map_err(|error| transport(self.spec.name(), "asking for the end", &error))
+        found.map_err(|error| clients.failed(channel, "asking for the end", &error))
     }
 
     /// Stops the thread; the consumer closes with the last who holds it. Blocks.
@@ -264,7 +266,7 @@ fn serve(consumer: &BaseConsumer<ReaderContext>, stop: &AtomicBool, topic: &str)
     while !stop.load(Ordering::Acquire) {
         match consumer.poll(Duration::ZERO) {
             None => {}
-            Some(Err(error)) => tracing::debug!(topic, "{error}"),
+            Some(Err(error)) => tracing::debug!(topic, "{}", words(&error)),
             Some(Ok(_)) => tracing::error!(topic, "a record came out on the consumer's own queue"),
         }
         commit_noted(consumer, topic, &mut committed_at);

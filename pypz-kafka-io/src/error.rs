@@ -17,23 +17,73 @@ pub(crate) fn words(error: &KafkaError) -> String {
     error.to_string().escape_debug().to_string()
 }
 
-/// Whether the broker refuses us, which no retry mends.
-pub(crate) const fn is_refusal(code: RDKafkaErrorCode) -> bool {
+/// The error's code; that of an administrator's request is no other.
+fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    }
+}
+
+/// Whether the broker does not let us do this, which no retry mends.
+pub(crate) fn is_denied(error: &KafkaError) -> bool {
     matches!(
-        code,
-        RDKafkaErrorCode::Authentication
-            | RDKafkaErrorCode::SSL
-            | RDKafkaErrorCode::SaslAuthenticationFailed
-            | RDKafkaErrorCode::UnsupportedSASLMechanism
-            | RDKafkaErrorCode::IllegalSASLState
-            | RDKafkaErrorCode::ClusterAuthorizationFailed
+        code(error),
+        Some(
+            RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed
+                | RDKafkaErrorCode::TransactionalIdAuthorizationFailed
+        )
     )
+}
+
+/// Whether the broker does not let us in, or we do not trust it.
+pub(crate) fn is_refusal(error: &KafkaError, reason: &str) -> bool {
+    let refused = |code| {
+        matches!(
+            code,
+            RDKafkaErrorCode::Authentication
+                | RDKafkaErrorCode::SSL
+                | RDKafkaErrorCode::SaslAuthenticationFailed
+                | RDKafkaErrorCode::UnsupportedSASLMechanism
+                | RDKafkaErrorCode::IllegalSASLState
+        )
+    };
+    code(error).is_some_and(refused) || is_denied(error) || is_alert(reason)
+}
+
+/// Whether the broker sent a TLS alert: librdkafka takes one that comes after the handshake, for the want of a client's
+/// certificate for instance, for a lost connection.
+fn is_alert(reason: &str) -> bool {
+    const CLOSE_NOTIFY: u32 = 0;
+    const INTERNAL_ERROR: u32 = 80;
+    let Some((_, number)) = reason.split_once("SSL alert number ") else {
+        return false;
+    };
+    let digits: String = number.chars().take_while(char::is_ascii_digit).collect();
+    digits
+        .parse()
+        .is_ok_and(|number: u32| ![CLOSE_NOTIFY, INTERNAL_ERROR].contains(&number))
+}
+
+/// What a reason of librdkafka leaves out.
+pub(crate) fn hint(reason: &str) -> &'static str {
+    if reason.contains("certificate verify failed") {
+        ": the broker's certificate is expired, made for another host, or signed by an authority that is not trusted"
+    } else if is_alert(reason) && reason.contains("certificate") {
+        ": the broker wants a client certificate that it trusts (ssl.certificate.location, ssl.key.location)"
+    } else if reason.contains("Disconnected") && !reason.contains("in state CONNECT)") {
+        ": the broker hung up: is security.protocol what this listener speaks?"
+    } else {
+        ""
+    }
 }
 
 /// Whether the error says that a topic or partition is not there.
 pub(crate) fn is_missing(error: &KafkaError) -> bool {
     matches!(
-        error.rdkafka_error_code(),
+        code(error),
         Some(
             RDKafkaErrorCode::UnknownTopicOrPartition
                 | RDKafkaErrorCode::UnknownTopic
@@ -46,7 +96,7 @@ pub(crate) fn is_missing(error: &KafkaError) -> bool {
 pub(crate) fn is_transient(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
-        error.rdkafka_error_code(),
+        code(error),
         Some(
             Code::NotLeaderForPartition
                 | Code::LeaderNotAvailable

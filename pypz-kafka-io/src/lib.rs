@@ -22,6 +22,7 @@ mod error;
 mod own_position;
 mod ports;
 mod reader;
+mod security;
 mod status;
 mod tail;
 mod topics;

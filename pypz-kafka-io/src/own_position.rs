@@ -106,7 +106,7 @@ fn ask(
     group: &str,
     patience: Duration,
 ) -> Result<Found, KafkaError> {
-    let config = config::consumer(channel, group, 1);
+    let config = config::consumer(channel, &clients.user, group, 1);
     let context = Listener(Arc::clone(&clients.trouble));
     let consumer: BaseConsumer<Listener> = config.create_with_context(context)?;
     let mut asked = TopicPartitionList::new();

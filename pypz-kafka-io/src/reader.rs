@@ -14,7 +14,7 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use crate::broadcast::BroadcastQueue;
 use crate::consumer::{ChannelConsumer, PartitionCommitter, Queue};
-use crate::error::{is_missing, words};
+use crate::error::{is_denied, is_missing, words};
 use crate::topics;
 use crate::transport::KafkaConnection;
 
@@ -90,6 +90,10 @@ impl KafkaChannelReader {
             _ if is_missing(error) => Some(ChannelError::Mismatch {
                 object,
                 reason: "it was deleted by someone else".to_owned(),
+            }),
+            _ if is_denied(error) => Some(ChannelError::Authentication {
+                location: self.spec.location.to_string(),
+                reason: format!("{object}: {}", words(error)),
             }),
             _ => {
                 tracing::debug!("{object}: {}", words(error));

@@ -18,6 +18,7 @@ use rdkafka::topic_partition_list::Offset;
 use tokio::sync::mpsc;
 
 use crate::clients::{Listener, REQUEST};
+use crate::error::words;
 use crate::topics::status_topic;
 
 /// How many status events of a channel may wait.
@@ -55,8 +56,9 @@ impl ProducerContext for Listener {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, message)) = result {
             tracing::debug!(
-                "status on {} not delivered, the next heartbeat tries again: {error}",
-                message.topic()
+                "status on {} not delivered, the next heartbeat tries again: {}",
+                message.topic(),
+                words(error)
             );
         }
     }
@@ -79,7 +81,7 @@ impl StatusHub {
                     match consumer.poll(POLL) {
                         Some(Ok(message)) => dispatch(&mut lock(&listeners), &message),
                         // A broker that is away is silence; whoever waits for something has a deadline and the cause.
-                        Some(Err(error)) => tracing::debug!("status: {error}"),
+                        Some(Err(error)) => tracing::debug!("status: {}", words(&error)),
                         None => {}
                     }
                 }

@@ -56,7 +56,7 @@ pub(crate) fn last_records(
             .map(|(partition, (start, _))| (*partition, *start))
             .collect());
     }
-    let mut config = config::consumer(spec, &group(spec), tails.len());
+    let mut config = config::consumer(spec, &clients.user, &group(spec), tails.len());
     config.set("enable.partition.eof", "true");
     // What lies before the first record that is left is not asked for.
     config.set("auto.offset.reset", "earliest");

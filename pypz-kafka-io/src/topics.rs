@@ -17,7 +17,6 @@ use rdkafka::types::RDKafkaErrorCode;
 use crate::clients::{Clients, REQUEST, blocking, insistently};
 use crate::config::FRAMING_BYTES;
 use crate::consumer::{ChannelConsumer, ReaderContext};
-use crate::error::transport;
 use crate::tail::last_records;
 
 /// The longest name of a topic.
@@ -75,12 +74,12 @@ pub(crate) async fn create(clients: &Arc<Clients>, spec: &ChannelSpec) -> Result
         .request_timeout(Some(REQUEST))
         .operation_timeout(Some(REQUEST));
     let created = clients.admin.create_topics(&topics, &options).await;
-    let created = created.map_err(|error| transport(channel, "creating topics", &error))?;
+    let created = created.map_err(|error| clients.failed(channel, "creating topics", &error))?;
     for outcome in created {
         match outcome {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((topic, code)) => {
-                return Err(transport(
+                return Err(clients.failed(
                     channel,
                     &format!("creating topic {topic}"),
                     &KafkaError::AdminOp(code),
@@ -269,7 +268,7 @@ pub(crate) async fn skip_to_end(
     });
     skipped
         .await
-        .map_err(|error: KafkaError| transport(spec.name(), "marking records as read", &error))
+        .map_err(|error: KafkaError| clients.failed(spec.name(), "marking records as read", &error))
 }
 
 /// Deletes the topics and the group, unless records are unread.
@@ -288,7 +287,7 @@ pub(crate) async fn delete(
     });
     let left = left
         .await
-        .map_err(|error: KafkaError| transport(channel, "looking for unread records", &error))?;
+        .map_err(|error: KafkaError| clients.failed(channel, "looking for unread records", &error))?;
     let unread: u64 = left.iter().flatten().map(|(_, _, unread)| unread).sum();
     if unread > 0 {
         return Err(ChannelError::Unread {
@@ -302,11 +301,11 @@ pub(crate) async fn delete(
         .operation_timeout(Some(REQUEST));
     let topics = [channel, &states[0], &states[1]];
     let deleted = clients.admin.delete_topics(&topics, &options).await;
-    for outcome in deleted.map_err(|error| transport(channel, "deleting topics", &error))? {
+    for outcome in deleted.map_err(|error| clients.failed(channel, "deleting topics", &error))? {
         match outcome {
             Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
             Err((topic, code)) => {
-                return Err(transport(
+                return Err(clients.failed(
                     channel,
                     &format!("deleting topic {topic}"),
                     &KafkaError::AdminOp(code),

@@ -121,10 +121,11 @@ impl Transactor for KafkaTransactor {
             });
         };
         let operator = Some(self.scope.operator.clone());
-        let acknowledgements = Acknowledgements::new(channel.name(), channel.partitions(), operator);
+        let acknowledgements = Acknowledgements::new(channel, operator);
         open.writers.push(Arc::clone(&acknowledgements));
         let producer = open.producer.clone();
         Ok(Box::new(KafkaChannelWriter::new(
+            self.connection.clients()?,
             producer,
             Arc::clone(channel),
             acknowledgements,

@@ -16,7 +16,6 @@ use crate::acknowledge::Acknowledgements;
 use crate::broadcast::Broadcast;
 use crate::clients::{Clients, blocking};
 use crate::consumer::ChannelConsumer;
-use crate::error::transport;
 use crate::reader::KafkaChannelReader;
 use crate::transactions::KafkaTransactor;
 use crate::writer::KafkaChannelWriter;
@@ -160,9 +159,12 @@ impl Connection for KafkaConnectionHandle {
         channel: &Arc<ChannelSpec>,
         _index: u32,
     ) -> Result<Box<dyn ChannelWriter>, ChannelError> {
-        let acknowledgements = Acknowledgements::new(channel.name(), channel.partitions(), None);
+        let acknowledgements = Acknowledgements::new(channel, None);
+        let clients = self.0.clients()?;
+        let producer = clients.producer.clone();
         Ok(Box::new(KafkaChannelWriter::new(
-            self.0.clients()?.producer.clone(),
+            clients,
+            producer,
             Arc::clone(channel),
             acknowledgements,
         )))
@@ -175,8 +177,9 @@ impl Connection for KafkaConnectionHandle {
     async fn status(&self, channel: &Arc<ChannelSpec>) -> Result<Option<Box<dyn StatusLog>>, ChannelError> {
         topics::exists(&self.0.clients()?, channel, channel.timing.patience).await?;
         let (clients, name) = (self.0.clients()?, channel.name().to_owned());
-        let log = blocking(move || clients.status.listen(&name, |topic| clients.watermarks(topic, 0))).await;
-        let log = log.map_err(|error| transport(channel.name(), "reading status", &error))?;
+        let asked = Arc::clone(&clients);
+        let log = blocking(move || asked.status.listen(&name, |topic| asked.watermarks(topic, 0))).await;
+        let log = log.map_err(|error| clients.failed(channel.name(), "reading status", &error))?;
         Ok(Some(Box::new(log)))
     }
 

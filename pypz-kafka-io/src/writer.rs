@@ -11,8 +11,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 
 use crate::acknowledge::{Acknowledgements, Block, Deliveries};
-use crate::clients::{REQUEST, blocking};
-use crate::error::transport;
+use crate::clients::{Clients, REQUEST, blocking};
 use crate::transactions::judge;
 
 /// How long a writer waits at most before it looks again whether the client's queue has room.
@@ -23,6 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// It creates nothing: it waits until the principal reader has created the topics, and its port waits until all readers
 /// are ready before it sends. All writers of a process share one idempotent producer (`acks=all`).
 pub struct KafkaChannelWriter {
+    clients: Arc<Clients>,
     producer: ThreadedProducer<Deliveries>,
     spec: Arc<ChannelSpec>,
     acknowledgements: Arc<Acknowledgements>,
@@ -38,11 +38,13 @@ impl std::fmt::Debug for KafkaChannelWriter {
 
 impl KafkaChannelWriter {
     pub(crate) const fn new(
+        clients: Arc<Clients>,
         producer: ThreadedProducer<Deliveries>,
         spec: Arc<ChannelSpec>,
         acknowledgements: Arc<Acknowledgements>,
     ) -> Self {
         Self {
+            clients,
             producer,
             spec,
             acknowledgements,
@@ -58,7 +60,7 @@ impl ChannelWriter for KafkaChannelWriter {
         let fetched = blocking(move || producer.client().fetch_metadata(Some(&topic), REQUEST).map(drop));
         fetched
             .await
-            .map_err(|error| transport(self.spec.name(), "fetching metadata", &error))
+            .map_err(|error| self.clients.failed(self.spec.name(), "fetching metadata", &error))
     }
 
     fn write(&mut self, batch: &Arc<EncodedBatch>, runs: &[Run], from: usize) -> Result<usize, ChannelError> {
@@ -88,7 +90,7 @@ impl ChannelWriter for KafkaChannelWriter {
             None => Ok(written as usize),
             Some(error) => Err(match self.acknowledgements.operator() {
                 Some(operator) => judge(operator, &error),
-                None => transport(self.spec.name(), "sending", &error),
+                None => self.clients.failed(self.spec.name(), "sending", &error),
             }),
         }
     }

@@ -14,7 +14,7 @@ use pypz_core::protocol::End;
 use tokio::sync::Notify;
 
 use crate::clients::{Clients, Pauses};
-use crate::error::{is_missing, is_refusal, is_starting, words};
+use crate::error::{is_missing, is_refusal, is_starting, transport, words};
 use crate::pack::PACK;
 
 /// How many messages may be published and not confirmed.
@@ -60,6 +60,7 @@ pub(crate) struct State {
     /// Confirmed records by partition.
     counts: Vec<u64>,
     failure: Option<String>,
+    refused: Option<ChannelError>,
     closing: bool,
 }
 
@@ -107,6 +108,9 @@ impl Outbox {
     /// Fails once a record could not be delivered.
     pub(crate) fn check(&self) -> Result<(), ChannelError> {
         let state = self.lock();
+        if let Some(refused) = &state.refused {
+            return Err(refused.clone());
+        }
         match &state.failure {
             None => Ok(()),
             Some(reason) => Err(ChannelError::Transport {
@@ -268,6 +272,9 @@ pub(crate) async fn run(clients: Arc<Clients>, outbox: Arc<Outbox>) {
                 return;
             }
             Err(Lost::Connection(error)) if is_refusal(&error) => {
+                let channel = &outbox.channel;
+                let refused = transport(&clients.location, channel, "publishing", &error);
+                outbox.lock().refused = Some(refused);
                 outbox.fail(words(&error));
                 return;
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lapin::uri::AMQPUri;
-use pypz_core::channel::{ChannelConfig, ChannelSpec, Location};
+use pypz_core::channel::{ChannelConfig, ChannelSpec, Location, Pem, pem_problem};
 
 /// The settings of `channelConfig`, each with its default and meaning.
 pub const SETTINGS: [(&str, &str, &str); 7] = [
@@ -26,7 +26,7 @@ pub const SETTINGS: [(&str, &str, &str); 7] = [
     (
         "caCertificate",
         "the system's",
-        "PEM file with the certificates to trust (amqps)",
+        "PEM file with certificates to trust (amqps)",
     ),
     (
         "clientCertificate",
@@ -67,43 +67,66 @@ pub(crate) fn problems(spec: &ChannelSpec) -> Vec<String> {
     given.sort();
     given.dedup();
     for (key, value) in given {
-        let shown = key.escape_debug();
-        match key.as_str() {
-            "prefetch" | "max_poll_records" if number(value, 1, 65_535).is_none() => {
-                problems.push(format!("channelConfig: '{shown}' takes a number from 1 to 65535"));
-            }
-            "deliveryLimit" if number(value, 1, 1_000_000).is_none() => {
-                problems.push(format!(
-                    "channelConfig: '{shown}' takes a number from 1 to 1000000"
-                ));
-            }
-            "recordsPerMessage" if number(value, 1, 1_000).is_none() => {
-                problems.push(format!("channelConfig: '{shown}' takes a number from 1 to 1000"));
-            }
-            "heartbeatSeconds" if number(value, 1, 3_600).is_none() => {
-                problems.push(format!("channelConfig: '{shown}' takes a number from 1 to 3600"));
-            }
-            "caCertificate" | "clientCertificate" | "clientKey" => {
-                if let Err(error) = std::fs::read(value) {
-                    problems.push(format!(
-                        "channelConfig: '{shown}': {}: {error}",
-                        value.escape_debug()
-                    ));
-                }
-            }
-            known if SETTINGS.iter().any(|(setting, ..)| *setting == known) => {}
-            known if PYPZ_SETTINGS.contains(&known) => {}
-            _ => {
-                let known: Vec<&str> = SETTINGS.iter().map(|(setting, ..)| *setting).collect();
-                problems.push(format!(
-                    "channelConfig: '{shown}' is not a setting of RabbitMQ channels: there are {}",
-                    known.join(", ")
-                ));
+        problems.extend(setting_problems(&spec.location, key, value));
+    }
+    for config in std::iter::once(&spec.reader_config).chain(&spec.writer_config) {
+        for (one, other) in [
+            ("clientCertificate", "clientKey"),
+            ("clientKey", "clientCertificate"),
+        ] {
+            if config.contains_key(one) && !config.contains_key(other) {
+                problems.push(format!("channelConfig: '{one}' needs '{other}' beside it"));
             }
         }
     }
+    problems.dedup();
     if spec.location.scheme() == "amqps" && !cfg!(feature = "tls") {
         problems.push("channelLocation amqps:// needs the feature 'rabbitmq-tls' of pypz".to_owned());
+    }
+    problems
+}
+
+/// What is wrong with one setting.
+fn setting_problems(location: &Location, key: &str, value: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    let shown = key.escape_debug();
+    match key {
+        "prefetch" | "max_poll_records" if number(value, 1, 65_535).is_none() => {
+            problems.push(format!("channelConfig: '{shown}' takes a number from 1 to 65535"));
+        }
+        "deliveryLimit" if number(value, 1, 1_000_000).is_none() => {
+            problems.push(format!(
+                "channelConfig: '{shown}' takes a number from 1 to 1000000"
+            ));
+        }
+        "recordsPerMessage" if number(value, 1, 1_000).is_none() => {
+            problems.push(format!("channelConfig: '{shown}' takes a number from 1 to 1000"));
+        }
+        "heartbeatSeconds" if number(value, 1, 3_600).is_none() => {
+            problems.push(format!("channelConfig: '{shown}' takes a number from 1 to 3600"));
+        }
+        "caCertificate" | "clientCertificate" | "clientKey" => {
+            let wanted = match key {
+                "clientKey" => Pem::PlainKey,
+                _ => Pem::Certificates,
+            };
+            problems.extend(pem_problem(key, value, wanted));
+            if location.scheme() != "amqps" {
+                problems.push(format!(
+                    "channelConfig: '{shown}' has no effect: write amqps:// in place of {}://",
+                    location.scheme()
+                ));
+            }
+        }
+        known if SETTINGS.iter().any(|(setting, ..)| *setting == known) => {}
+        known if PYPZ_SETTINGS.contains(&known) => {}
+        _ => {
+            let known: Vec<&str> = SETTINGS.iter().map(|(setting, ..)| *setting).collect();
+            problems.push(format!(
+                "channelConfig: '{shown}' is not a setting of RabbitMQ channels: there are {}",
+                known.join(", ")
+            ));
+        }
     }
     problems
 }
@@ -126,12 +149,10 @@ fn uri(location: &Location) -> Result<AMQPUri, String> {
         format!("channelLocation {location} is not amqp://user:password@host:port/vhost: {reason}")
     };
     let mut uri: AMQPUri = text.parse().map_err(|reason: String| {
-        let reason = if reason.contains(location.address()) {
-            "it cannot be parsed"
-        } else {
-            &reason
-        };
-        wrong(reason)
+        // What is repeated of a text that is no URI may be a part of the password.
+        let known = ["invalid port number", "empty host"];
+        let said = known.into_iter().find(|known| reason.contains(known));
+        wrong(said.unwrap_or("it cannot be parsed; in a password, write %40 for @, %3A for : and %2F for /"))
     })?;
     if uri.authority.host.is_empty() {
         return Err(wrong("it names no host"));

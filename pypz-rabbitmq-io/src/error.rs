@@ -2,12 +2,19 @@
 
 use lapin::{Error, ErrorKind};
 use pypz_core::ChannelError;
+use pypz_core::channel::Location;
 
-/// An error of a channel's objects.
-pub(crate) fn transport(channel: &str, doing: &str, error: &Error) -> ChannelError {
-    ChannelError::Transport {
-        channel: channel.to_owned(),
-        reason: format!("{doing}: {}", words(error)),
+/// An error of a channel's objects: that the broker does not let us is its own kind.
+pub(crate) fn transport(location: &Location, channel: &str, doing: &str, error: &Error) -> ChannelError {
+    match is_refusal(error) {
+        true => ChannelError::Authentication {
+            location: location.to_string(),
+            reason: format!("{channel}: {doing}: {}", words(error)),
+        },
+        false => ChannelError::Transport {
+            channel: channel.to_owned(),
+            reason: format!("{doing}: {}", words(error)),
+        },
     }
 }
 
@@ -40,11 +47,47 @@ fn is_tls(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::IOError(io) => {
             let text = io.to_string();
-            text.contains("certificate")
-                || text.contains("HandshakeFailure")
-                || text.contains("InvalidContentType")
+            let ours = [
+                "certificate",
+                "InvalidContentType",
+                "KeyMismatch",
+                "PEM",
+                "no items found",
+            ];
+            let alert = text.contains("received fatal alert") && !text.contains("InternalError");
+            alert || ours.iter().any(|word| text.contains(word))
         }
         _ => false,
+    }
+}
+
+/// What an error of a connection that is being made leaves out.
+pub(crate) fn hint(error: &Error, scheme: &str) -> &'static str {
+    const NO_TLS: &str = ": the broker hung up or spoke something else: does this port speak TLS (amqps://)?";
+    let io = match error.kind() {
+        ErrorKind::IOError(io) => io,
+        ErrorKind::ParsingError(_) if scheme == "amqp" => return NO_TLS,
+        _ => return "",
+    };
+    let text = io.to_string();
+    if text.contains("InvalidContentType") {
+        return ": this port does not speak TLS, try amqp://";
+    }
+    if text.contains("alert") && (text.contains("Certificate") || text.contains("UnknownCA")) {
+        return ": the broker wants a client certificate that it trusts (clientCertificate, clientKey)";
+    }
+    let hung_up = matches!(
+        io.kind(),
+        std::io::ErrorKind::ConnectionReset
+            | std::io::ErrorKind::ConnectionAborted
+            | std::io::ErrorKind::UnexpectedEof
+    );
+    match (hung_up, scheme) {
+        (true, "amqps") => {
+            ": the broker hung up: does it want a client certificate (clientCertificate, clientKey)?"
+        }
+        (true, _) => NO_TLS,
+        _ => "",
     }
 }
 

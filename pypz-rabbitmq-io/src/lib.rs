@@ -26,6 +26,7 @@ mod config;
 mod consumer;
 mod error;
 mod inbox;
+mod link;
 mod pack;
 mod ports;
 mod queues;

@@ -47,12 +47,22 @@ async fn main() -> ExitCode {
     run::run(&mut pipeline, &job, &common).await.into()
 }
 
+/// Where RabbitMQ's client logs what it sends, which begins with the password.
+const FRAMES: [&str; 2] = ["lapin::io_loop=debug", "lapin::frames=debug"];
+
 /// Logs warnings, or what `RUST_LOG` asks for. What RabbitMQ's client has to say, the transport says with its cause.
 fn log_to_stderr() {
     let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| "lapin=off".to_owned());
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::WARN.into())
-        .parse_lossy(asked);
+        .parse_lossy(&asked);
+    let filter = match asked.contains("trace") {
+        true => FRAMES
+            .iter()
+            .filter_map(|frames| frames.parse().ok())
+            .fold(filter, EnvFilter::add_directive),
+        false => filter,
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

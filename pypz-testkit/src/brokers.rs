@@ -27,6 +27,20 @@ pub fn rabbitmq() -> String {
     location("rabbitmq", "amqp://", "PYPZ_TEST_AMQP")
 }
 
+/// What `cargo xtask brokers up --secure` says of its `secure-kafka` or `secure-rabbitmq`: the location, and under `connect`
+/// what a client needs to be let in and where it must not be.
+///
+/// # Panics
+///
+/// If it does not run, with what to do.
+#[must_use]
+pub fn secure(broker: &str) -> serde_json::Value {
+    let state = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/brokers/{broker}.json"));
+    let started = std::fs::read_to_string(state).unwrap_or_default();
+    serde_json::from_str(&started)
+        .unwrap_or_else(|_| panic!("this test needs {broker}: run `cargo xtask brokers up --secure`"))
+}
+
 fn location(broker: &str, scheme: &str, variable: &str) -> String {
     if let Ok(location) = std::env::var(variable) {
         return location;

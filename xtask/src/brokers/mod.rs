@@ -7,6 +7,7 @@ mod certificates;
 mod kafka;
 mod lifecycle;
 mod rabbitmq;
+mod rights;
 mod secure_kafka;
 mod secure_rabbitmq;
 mod site;
@@ -30,7 +31,13 @@ const USER: &str = "pypz";
 /// The user of the secure brokers who may do nothing.
 const STRANGER: &str = "stranger";
 
-/// The password of both: these brokers hold nothing and listen on the loopback interface.
+/// The user of the secure brokers who may do what a pipeline does, on objects whose names begin with [`WORK`].
+const WORKER: &str = "worker";
+
+/// See [`WORKER`].
+const WORK: &str = "work-";
+
+/// The password of all: these brokers hold nothing and listen on the loopback interface.
 const PASSWORD: &str = "open-sesame";
 
 /// A broker which this task knows.

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::certificates::{CLIENT, Certificates};
 use super::kafka::{LOG4J, SETTINGS, brokers_at, fetch, format, java, properties, session_ms};
+use super::rights::{Operation, Resource, grant};
 use super::site::Site;
-use super::{Broker, PASSWORD, STRANGER, USER, directory, write};
+use super::{Broker, PASSWORD, STRANGER, USER, WORK, WORKER, directory, write};
 use crate::setup::{self, Need};
 
 /// The secure Apache Kafka broker.
@@ -57,7 +58,7 @@ impl Broker for SecureKafka {
         write(&properties(&site.home), &text)?;
         if !site.data.join("meta.properties").exists() {
             let user = |name: &str| format!("SCRAM-SHA-512=[name={name},password={PASSWORD}]");
-            let users = [USER, STRANGER].map(user);
+            let users = [USER, WORKER, STRANGER].map(user);
             let arguments = users.iter().flat_map(|user| ["--add-scram", user]);
             format(site, &arguments.collect::<Vec<_>>())?;
         }
@@ -70,6 +71,20 @@ impl Broker for SecureKafka {
             .args(["-Xms128m", "-Xmx512m", "-XX:+UseParallelGC", "kafka.Kafka"])
             .arg(properties(&site.home));
         Ok(command)
+    }
+
+    /// Grants the worker what a pipeline needs.
+    fn started(&self, _site: &Site, port: u16) -> Result<()> {
+        let topics = [
+            Operation::Create,
+            Operation::Read,
+            Operation::Write,
+            Operation::Delete,
+        ];
+        let topics = topics.map(|operation| (Resource::Topics, operation));
+        let groups = [Operation::Read, Operation::Delete].map(|operation| (Resource::Groups, operation));
+        let rights = [&topics[..], &groups].concat();
+        grant(port + PLAIN, WORKER, WORK, &rights)
     }
 
     fn answers(&self, port: u16) -> bool {
@@ -88,6 +103,8 @@ impl Broker for SecureKafka {
                 "ssl.ca.location": certificates.authority().display().to_string(),
             },
             "userWithoutRights": STRANGER,
+            "worker": WORKER,
+            "workersPrefix": WORK,
             "listeners": {
                 "clientCertificate": at(1),
                 "expired": at(2),

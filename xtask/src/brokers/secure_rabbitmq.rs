@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::certificates::Certificates;
 use super::rabbitmq::{RabbitMq, greets, server};
 use super::site::Site;
-use super::{Broker, PASSWORD, STRANGER, USER, directory, write};
+use super::{Broker, PASSWORD, STRANGER, USER, WORK, WORKER, directory, write};
 use crate::setup::{self, Need};
 
 /// The secure RabbitMQ broker.
@@ -117,6 +117,8 @@ log.file.level = warning
         json!({
             "channelConfig": {"caCertificate": certificates.authority().display().to_string()},
             "userWithoutRights": STRANGER,
+            "worker": WORKER,
+            "workersPrefix": WORK,
             "listeners": {
                 "clientCertificate": at(MUTUAL),
                 "expired": at(EXPIRED),
@@ -132,13 +134,14 @@ log.file.level = warning
     }
 }
 
-/// Two users; one of them may enter and do nothing.
+/// One who may do everything, one who may do what a pipeline does, and one who may only come in.
 fn users() -> Value {
     let user = |name: &str| json!({"name": name, "password": PASSWORD, "tags": ""});
-    let may = |name: &str, what: &str| json!({"user": name, "vhost": "/", "configure": what, "write": what, "read": what});
+    let may = |name: &str, own: &str, write: &str| json!({"user": name, "vhost": "/", "configure": own, "write": write, "read": own});
+    let (work, publish) = (format!("^{WORK}"), format!("^({WORK}|amq\\.default$)"));
     json!({
-        "users": [user(USER), user(STRANGER)],
+        "users": [user(USER), user(WORKER), user(STRANGER)],
         "vhosts": [{"name": "/"}],
-        "permissions": [may(USER, ".*"), may(STRANGER, "^$")],
+        "permissions": [may(USER, ".*", ".*"), may(WORKER, &work, &publish), may(STRANGER, "^$", "^$")],
     })
 }

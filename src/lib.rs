@@ -39,4 +39,6 @@ mod book {
     mod operators_and_ports {}
     #[doc = include_str!("../docs/channels-and-promises.md")]
     mod channels_and_promises {}
+    #[doc = include_str!("../docs/security.md")]
+    mod security {}
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use pypz::ExitStatus;
 use pypz::port::SETTINGS;
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -16,6 +16,7 @@ const PAGES: [&str; 7] = [
     "docs/first-steps.md",
     "docs/operators-and-ports.md",
     "docs/channels-and-promises.md",
+    "docs/security.md",
 ];
 
 fn root() -> &'static Path {

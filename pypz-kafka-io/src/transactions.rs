@@ -141,8 +141,9 @@ impl Transactor for KafkaTransactor {
             self.scope.operator.clone(),
             self.patience(),
         );
-        blocking(move || commit(&producer, offsets, patience).map_err(|error| judge(&operator, &error)))
-            .await?;
+        let clients = self.connection.clients()?;
+        let failed = move |error: KafkaError| judge(&clients, &operator, &error);
+        blocking(move || commit(&producer, offsets, patience).map_err(failed)).await?;
         for writer in &open.writers {
             writer.committed();
         }
@@ -178,7 +179,8 @@ impl KafkaTransactor {
         consumed: &[Consumed],
         run: RunId,
     ) -> Result<Vec<Offsets>, ChannelError> {
-        let failed = |error: KafkaError| judge(&self.scope.operator, &error);
+        let clients = self.connection.clients()?;
+        let failed = |error: KafkaError| judge(&clients, &self.scope.operator, &error);
         let mut by_input: BTreeMap<usize, TopicPartitionList> = BTreeMap::new();
         let mut all = Vec::new();
         for consumed in consumed {
@@ -268,7 +270,7 @@ fn begin(
         .filter(|replicas| **replicas != ours && replicas.iter().any(|replica| ours.contains(replica)))
         .map(|replicas| transactional_id(&scope.operator, replicas))
         .collect();
-    let failed = |error: KafkaError| judge(&scope.operator, &error);
+    let failed = |error: KafkaError| judge(clients, &scope.operator, &error);
     let fence = |id: &str| match initialize(clients, scope, id, patience) {
         // Somebody else fences it at the same time.
         Err(error) if is_fenced(&error) => Ok(()),
@@ -285,9 +287,7 @@ fn begin(
         producer
     });
     let producer = producer.map_err(failed)?;
-    producer
-        .begin_transaction()
-        .map_err(|error| judge(&scope.operator, &error))?;
+    producer.begin_transaction().map_err(failed)?;
     let (own, resumed) = own_position::read(clients, scope, run, patience)?;
     let open = Open {
         producer,
@@ -342,12 +342,16 @@ fn commit(
     producer.begin_transaction()
 }
 
-/// What an error of a transaction means: it came to nothing. A producer that was fenced by another looks the same as one
-/// whose transaction ran out of time; whoever begins again finds out, because it has to hold the replica first.
-pub(crate) fn judge(operator: &str, error: &KafkaError) -> ChannelError {
-    ChannelError::Aborted {
-        operator: operator.to_owned(),
-        reason: words(error),
+/// What an error of a transaction means: the broker does not let us, or it came to nothing. A producer that was fenced by
+/// another looks the same as one whose transaction ran out of time; whoever begins again finds out, because it has to hold
+/// the replica first.
+pub(crate) fn judge(clients: &Clients, operator: &str, error: &KafkaError) -> ChannelError {
+    match clients.failed(operator, "a transaction", error) {
+        refused @ ChannelError::Authentication { .. } => refused,
+        _ => ChannelError::Aborted {
+            operator: operator.to_owned(),
+            reason: words(error),
+        },
     }
 }
 

@@ -89,7 +89,7 @@ impl ChannelWriter for KafkaChannelWriter {
         match failed {
             None => Ok(written as usize),
             Some(error) => Err(match self.acknowledgements.operator() {
-                Some(operator) => judge(operator, &error),
+                Some(operator) => judge(&self.clients, operator, &error),
                 None => self.clients.failed(self.spec.name(), "sending", &error),
             }),
         }

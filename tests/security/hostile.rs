@@ -30,6 +30,7 @@ fn channel(name: &str, location: &str) -> Arc<ChannelSpec> {
         local_writers: vec![0],
         timing: Timing::default(),
         run_policy: RunPolicy::default(),
+        guarantee: pypz::channel::Guarantee::AtLeastOnce,
         max_record_bytes: 1_000_000,
         buffer_bytes: 1 << 20,
     })

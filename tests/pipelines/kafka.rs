@@ -2,10 +2,11 @@
 
 use pypz_testkit::{brokers, names};
 
-use crate::on_brokers::{at, every_case};
+use crate::on_brokers::{at, every_case, on_the_broker};
 use crate::run;
 
 every_case!(location());
+on_the_broker!(location(); thirteen_processes_that_are_killed_at_random_make_the_right_result);
 
 fn location() -> String {
     format!("kafka://{}", brokers::kafka())

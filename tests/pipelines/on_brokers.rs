@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use pypz_testkit::names;
 use pypz_testkit::processes::{Ended, Running};
@@ -66,6 +67,8 @@ struct Processes {
     name: String,
     output: PathBuf,
     rate: &'static str,
+    /// Further options of every process.
+    options: &'static [&'static str],
     _folder: tempfile::TempDir,
     _alone: MutexGuard<'static, ()>,
 }
@@ -78,6 +81,7 @@ impl Processes {
             name: names::unique("parts"),
             output: folder.path().join("output.json"),
             rate,
+            options: &["--patience", "8"],
             _folder: folder,
             _alone: ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner),
         }
@@ -85,7 +89,7 @@ impl Processes {
 
     fn start(&self, part: &str) -> Running {
         let output = self.output.to_str().unwrap();
-        start(&[
+        let job = [
             "flights",
             "--location",
             &self.location,
@@ -99,9 +103,19 @@ impl Processes {
             output,
             "--rate",
             self.rate,
-            "--patience",
-            "8",
-        ])
+        ];
+        start(&[&job, self.options].concat())
+    }
+
+    /// A number that follows from the name, which is in every message of a failure.
+    fn chance(&self, turn: u64) -> u64 {
+        let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let mixed = self
+            .name
+            .bytes()
+            .chain(turn.to_be_bytes())
+            .fold(0xcbf2_9ce4_8422_2325, hash);
+        mixed ^ (mixed >> 29)
     }
 
     fn start_all(&self) -> Vec<(&'static str, Running)> {
@@ -165,6 +179,35 @@ pub(crate) fn thirteen_processes_in_any_start_order_make_the_right_result(locati
     for _ in 0..rounds {
         let processes = Processes::new(location, "1000000");
         all_end(processes.start_all(), 0);
+        assert_eq!(
+            read(&processes.output),
+            expected("flights-2013-01.expected.json"),
+            "{}",
+            processes.name
+        );
+    }
+}
+
+/// Where there are transactions: whoever is killed, the source too, nothing is missing and nothing counts twice.
+pub(crate) fn thirteen_processes_that_are_killed_at_random_make_the_right_result(location: &str) {
+    const KILLS: u64 = 10;
+    let rounds = std::env::var("PYPZ_TEST_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
+    for _ in 0..rounds {
+        let processes = Processes {
+            options: &["--patience", "30", "--exactly-once"],
+            ..Processes::new(location, "9000")
+        };
+        let mut running = processes.start_all();
+        for turn in 0..KILLS {
+            std::thread::park_timeout(Duration::from_millis(300 + processes.chance(turn) % 400));
+            let victim = usize::try_from(processes.chance(KILLS + turn)).unwrap() % running.len();
+            let (part, process) = &mut running[victim];
+            if process.is_running() {
+                process.kill();
+                *process = processes.start(part);
+            }
+        }
+        all_end(running, 0);
         assert_eq!(
             read(&processes.output),
             expected("flights-2013-01.expected.json"),

@@ -210,7 +210,7 @@ pub enum ChannelError {
     Fenced {
         /// The operator.
         operator: String,
-        /// What the broker said.
+        /// Who holds it now.
         reason: String,
     },
     /// The transport failed.

@@ -247,9 +247,13 @@ pub(crate) fn transactional(clients: &Clients, scope: &TransactionScope, id: &st
     let mut config = producer(&clients.location, user, buffer_bytes, longest);
     // A record that cannot be delivered must be known before its transaction runs out.
     let patience = scope.outputs.iter().map(|channel| channel.timing.patience).max();
+    let message = user
+        .get("message.timeout.ms")
+        .and_then(|given| given.parse().ok());
     let timeout = patience
         .unwrap_or(TRANSACTION)
-        .clamp(Duration::from_secs(10), Duration::from_secs(600));
+        .clamp(Duration::from_secs(10), Duration::from_secs(600))
+        .max(Duration::from_millis(message.unwrap_or(0)));
     if !user.contains_key("transaction.timeout.ms") {
         config.set("transaction.timeout.ms", timeout.as_millis().to_string());
     }

@@ -2,6 +2,7 @@
 //! broadcast. Each is kept in a group of its own, with words beside the offset that begin with the run.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use pypz_core::protocol::RunId;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
-use rdkafka::topic_partition_list::Offset;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionListElem};
 
 use crate::clients::{Clients, Listener, REQUEST, insistently};
 use crate::config;
@@ -118,10 +119,15 @@ fn ask(
     let position = found
         .find_partition(channel.name(), 0)
         .and_then(|found| match found.offset() {
-            Offset::Offset(offset) => Some((u64::try_from(offset).unwrap_or(0), found.metadata().to_owned())),
+            Offset::Offset(offset) => Some((u64::try_from(offset).unwrap_or(0), words_of(&found))),
             _ => None,
         });
     Ok((consumer.group_metadata(), position))
+}
+
+/// The words beside an offset. The client panics where they are no UTF-8: then they are nobody's of us.
+fn words_of(found: &TopicPartitionListElem<'_>) -> String {
+    std::panic::catch_unwind(AssertUnwindSafe(|| found.metadata().to_owned())).unwrap_or_default()
 }
 
 /// A position, as it is committed: an offset of the channel's first partition, with words.

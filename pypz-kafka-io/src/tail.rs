@@ -65,7 +65,7 @@ pub(crate) fn last_records(
     insistently(REQUEST, || consumer.fetch_metadata(Some(spec.name()), REQUEST))?;
     transactions_are_over(&consumer, spec, &tails)?;
     while tails.values().any(|tail| !tail.is_read) {
-        look(&consumer, spec.name(), &mut tails)?;
+        look(&consumer, spec, &mut tails)?;
         for tail in tails
             .values_mut()
             .filter(|tail| tail.is_read && tail.found.is_none())
@@ -92,7 +92,7 @@ fn transactions_are_over(
     for (partition, tail) in tails {
         let decided = || -> Result<bool, KafkaError> {
             let ask = || consumer.fetch_watermarks(spec.name(), *partition, REQUEST);
-            insistently(REQUEST, ask).map(|(_, decided)| decided >= tail.end)
+            insistently(spec.timing.patience, ask).map(|(_, decided)| decided >= tail.end)
         };
         while !decided()? {
             if start.elapsed() > spec.timing.patience {
@@ -110,25 +110,27 @@ fn transactions_are_over(
 /// Reads the tails that are not read yet to their ends.
 fn look(
     consumer: &BaseConsumer<Listener>,
-    topic: &str,
+    spec: &ChannelSpec,
     tails: &mut BTreeMap<i32, Tail>,
 ) -> Result<(), KafkaError> {
     let mut assignment = TopicPartitionList::new();
     for (partition, tail) in tails.iter().filter(|(_, tail)| !tail.is_read) {
         let from = (tail.end - tail.back).max(tail.start);
-        assignment.add_partition_offset(topic, *partition, Offset::Offset(from))?;
+        assignment.add_partition_offset(spec.name(), *partition, Offset::Offset(from))?;
     }
     consumer.assign(&assignment)?;
-    let start = Instant::now();
+    let mut heard = Instant::now();
     while tails.values().any(|tail| !tail.is_read) {
-        let left = REQUEST.saturating_sub(start.elapsed());
-        match consumer.poll(left) {
+        let left = spec.timing.patience.saturating_sub(heard.elapsed());
+        match consumer.poll(left.min(REQUEST)) {
             Some(Ok(message)) => {
+                heard = Instant::now();
                 if let Some(tail) = tails.get_mut(&message.partition()) {
                     tail.found = tail.found.max(Some(message.offset() + 1));
                 }
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => {
+                heard = Instant::now();
                 if let Some(tail) = tails.get_mut(&partition) {
                     tail.is_read = true;
                 }

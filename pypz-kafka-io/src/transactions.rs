@@ -33,6 +33,9 @@ use crate::writer::KafkaChannelWriter;
 /// How long a drain waits at most before it looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// How many ids are fenced at once: each takes a client of its own for a moment.
+const FENCED_AT_ONCE: usize = 16;
+
 type TransactionalProducer = ThreadedProducer<Deliveries>;
 
 /// The transactions of one operator in one process.
@@ -100,9 +103,9 @@ impl KafkaTransactor {
 
 #[async_trait]
 impl Transactor for KafkaTransactor {
-    async fn open(&self, earlier: &[Vec<u32>], run: RunId) -> Result<Resumed, ChannelError> {
+    async fn open(&self, earlier: &[Vec<u32>], present: &[u32], run: RunId) -> Result<Resumed, ChannelError> {
         for channel in &self.scope.inputs {
-            self.connection.forget_consumer(channel).await;
+            self.connection.forget_consumer(channel, present).await;
         }
         let (clients, scope, earlier) = (self.connection.clients()?, self.scope.clone(), earlier.to_vec());
         let patience = self.patience();
@@ -277,14 +280,17 @@ fn begin(
         done => done.map(drop),
     };
     let producer = std::thread::scope(|threads| {
-        let fenced: Vec<_> = others.iter().map(|id| threads.spawn(|| fence(id))).collect();
-        let producer = initialize(clients, scope, &id, patience);
-        for fenced in fenced {
-            fenced
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let ours = threads.spawn(|| initialize(clients, scope, &id, patience));
+        for share in others.chunks(FENCED_AT_ONCE) {
+            let fenced: Vec<_> = share.iter().map(|id| threads.spawn(|| fence(id))).collect();
+            for fenced in fenced {
+                fenced
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            }
         }
-        producer
+        ours.join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     let producer = producer.map_err(failed)?;
     producer.begin_transaction().map_err(failed)?;
@@ -346,8 +352,17 @@ fn commit(
 /// another looks the same as one whose transaction ran out of time; whoever begins again finds out, because it has to hold
 /// the replica first.
 pub(crate) fn judge(clients: &Clients, operator: &str, error: &KafkaError) -> ChannelError {
+    use RDKafkaErrorCode::InvalidTransactionTimeout;
+    let is_ours = matches!(
+        error,
+        KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..)
+    ) || error.rdkafka_error_code() == Some(InvalidTransactionTimeout);
     match clients.failed(operator, "a transaction", error) {
         refused @ ChannelError::Authentication { .. } => refused,
+        _ if is_ours => ChannelError::Configuration {
+            port: operator.to_owned(),
+            reason: format!("its transactions: {}", words(error)),
+        },
         _ => ChannelError::Aborted {
             operator: operator.to_owned(),
             reason: words(error),

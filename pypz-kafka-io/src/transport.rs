@@ -53,6 +53,7 @@ impl Transport for KafkaTransport {
             clients: Mutex::new(Some(clients)),
             consumers: Mutex::default(),
             broadcasts: Mutex::default(),
+            readers: Mutex::default(),
         }))))
     }
 }
@@ -64,6 +65,8 @@ pub(crate) struct KafkaConnection {
     clients: Mutex<Option<Arc<Clients>>>,
     consumers: Mutex<Consumers>,
     broadcasts: Mutex<HashMap<String, (Arc<Broadcast>, u64)>>,
+    /// Who still reads a channel of those that are planned here, where some are done and others begin again.
+    readers: Mutex<HashMap<String, Vec<u32>>>,
 }
 
 impl KafkaConnection {
@@ -105,8 +108,12 @@ impl KafkaConnection {
             .and_then(|cell| cell.get().map(Arc::clone))
     }
 
-    /// Closes the consumer of a channel, whose readers are closed: the next who asks opens another, at the committed positions.
-    pub(crate) async fn forget_consumer(&self, spec: &ChannelSpec) {
+    /// Closes the consumer of a channel, whose readers are closed: the next who asks opens another, at the committed positions, for those that are left.
+    pub(crate) async fn forget_consumer(&self, spec: &ChannelSpec, readers: &[u32]) {
+        self.readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(spec.name().to_owned(), readers.to_vec());
         let forgotten = {
             let mut consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
             consumers.remove(spec.name())
@@ -135,7 +142,10 @@ impl KafkaConnection {
             reason: "the partition has a reader in this process already".to_owned(),
         })?;
         let base = queue.start;
-        let shared = Arc::new(Broadcast::new(queue, &spec.local_readers, spec.buffer_bytes));
+        let left = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let readers = left.get(spec.name()).unwrap_or(&spec.local_readers);
+        let shared = Arc::new(Broadcast::new(queue, readers, spec.buffer_bytes));
+        drop(left);
         broadcasts.insert(spec.name().to_owned(), (Arc::clone(&shared), base));
         Ok((shared, base))
     }

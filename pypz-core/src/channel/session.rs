@@ -284,10 +284,10 @@ impl ChannelSession {
     /// # Errors
     ///
     /// [`ChannelError::Mismatch`] if there were more ways than anybody can remember.
-    pub fn coverings(&self, side: Side) -> Result<Vec<Covering>, ChannelError> {
+    pub fn coverings(&self, side: Side) -> Result<BTreeSet<Covering>, ChannelError> {
         self.shared.lock().coverings(side).ok_or_else(|| ChannelError::Mismatch {
             object: format!("the status of channel {}", self.shared.spec.name()),
-            reason: "replicas were spread over processes in too many ways to fence them all: let the run end, or give it \
+            reason: "too many processes have held its replicas to fence them all: let the run end, or give it \
                      up (--fresh), and delete its resources"
                 .to_owned(),
         })

@@ -11,6 +11,7 @@ use crate::protocol::RunId;
 
 /// What a run promises of each record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Guarantee {
     /// Nothing is lost; after a crash records may come twice.
     #[default]
@@ -21,6 +22,7 @@ pub enum Guarantee {
 
 /// One operator in one process: its replicas there send and commit in the same transactions.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct TransactionScope {
     /// The operator's full name: `pl.clean`.
     pub operator: String,
@@ -55,6 +57,7 @@ pub enum Consumed {
 
 /// Where replicas go on, as it was committed in this run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Resumed {
     /// The position of each source replica that has one.
     pub sources: BTreeMap<u32, String>,
@@ -71,17 +74,18 @@ pub struct Resumed {
 ///   mistake; it is called again after `abort`, then on new clients. Positions of inputs are read after it.
 /// - A transaction is always open between `open` and `abort` or `close`. Writers write into it.
 /// - `commit` is called while no replica writes; when it returns, the next transaction is open.
-/// - After [`ChannelError::Aborted`], of a writer or of `commit`, nothing of the transaction has happened or will: the
-///   replicas close, `abort` is called, and they begin again from what is committed.
+/// - After [`ChannelError::Aborted`], of a writer or of `commit`, the transaction has happened as a whole or not at all, and
+///   nobody here knows which: the replicas close, `abort` is called, and they begin again from what is committed, which the
+///   next `open` settles.
 #[async_trait]
 pub trait Transactor: Send + Sync {
     /// Fences every process that wrote for one of the replicas before, and begins. `earlier` holds every set of replicas
-    /// that ever lived together in a process.
+    /// that ever lived together in a process, `present` the replicas that are left: others of the scope are done.
     ///
     /// # Errors
     ///
     /// [`ChannelError::Deadline`] if the broker does not get ready within the patience.
-    async fn open(&self, earlier: &[Vec<u32>], run: RunId) -> Result<Resumed, ChannelError>;
+    async fn open(&self, earlier: &[Vec<u32>], present: &[u32], run: RunId) -> Result<Resumed, ChannelError>;
 
     /// Makes a writer whose records belong to the transactions.
     ///

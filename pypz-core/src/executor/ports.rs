@@ -181,7 +181,8 @@ async fn announce(
     reader: &mut dyn ChannelReader,
 ) -> Result<(), ChannelError> {
     match run_policy {
-        RunPolicy::Resume if joined.epoch > 1 => {
+        // Whoever begins again in the run that it opened has given up the one before already.
+        _ if joined.epoch > 1 => {
             tracing::info!(port, "run {} goes on: existing resources adopted", joined.run);
         }
         RunPolicy::Resume => tracing::debug!(port, "run {} opened", joined.run),

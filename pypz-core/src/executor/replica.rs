@@ -129,7 +129,11 @@ impl Replica {
         if let Some(aborted) = aborted(error)
             && state != State::ResourceDeletion
         {
-            return self.begin_again(aborted).await;
+            let aborted = aborted.to_string();
+            return match caught(self.begin_again(&aborted)).await {
+                Ok(outcome) => outcome,
+                Err(error) => Box::pin(self.fail(State::ServiceStart, &error)).await,
+            };
         }
         // Whoever held the replica a moment ago and finds it taken was replaced.
         let held = error
@@ -358,14 +362,7 @@ impl Replica {
             Closing::Left if self.initialized => self.operator.on_interrupt(&self.cx).await?,
             Closing::Left | Closing::Failed(_) => {}
         }
-        while let Some(name) = self.extended.pop() {
-            if let Some(extended) = plugin(&mut self.operator, name).and_then(Plugin::as_extended) {
-                extended
-                    .after_execution()
-                    .await
-                    .map_err(|error| error.context(format!("plugin {name}")))?;
-            }
-        }
+        self.leave_plugins().await?;
         match &closing {
             Closing::Finished => self.settle(true).await?,
             Closing::Left => {
@@ -382,6 +379,10 @@ impl Replica {
                 }
             }
         }
+        if let Some(round) = &self.round {
+            // All of it is committed or given up: while the ports wait for peers, nobody in the round waits for this one.
+            round.gone();
+        }
         match ports::close(self.operator.as_mut(), &closing).await {
             Some(error) => Err(error.into()),
             None => Ok(match closing {
@@ -390,6 +391,18 @@ impl Replica {
                 Closing::Failed(_) => Outcome::Failed,
             }),
         }
+    }
+
+    async fn leave_plugins(&mut self) -> Result<()> {
+        while let Some(name) = self.extended.pop() {
+            if let Some(extended) = plugin(&mut self.operator, name).and_then(Plugin::as_extended) {
+                extended
+                    .after_execution()
+                    .await
+                    .map_err(|error| error.context(format!("plugin {name}")))?;
+            }
+        }
+        Ok(())
     }
 
     /// Has everything acknowledged and committed, up to now or to what was noted last.
@@ -406,29 +419,24 @@ impl Replica {
 
     /// The transaction came to nothing: a new operator begins again from what is committed. Whatever the old one has kept
     /// in memory was made from records that will come again.
-    async fn begin_again(&mut self, aborted: &ChannelError) -> Outcome {
+    async fn begin_again(&mut self, aborted: &str) -> Result<Outcome> {
         ports::close(self.operator.as_mut(), &Closing::Left).await;
         if let Some(round) = &self.round {
             round.away();
         }
         (self.initialized, self.was_finished) = (false, false);
-        self.extended.clear();
-        let services = self.shut_down_services().await;
         self.settlement = Settlement::none();
+        self.leave_plugins().await?;
+        self.shut_down_services().await?;
         if self.shared.shutdown.phase() != Phase::Running {
-            return Outcome::Interrupted;
+            return Ok(Outcome::Interrupted);
         }
         tracing::info!(operator = self.full_name(), "begins again: {aborted}");
         self.operator = (self.planned.factory)();
         self.rewound = true;
-        let begun = match services.and_then(|_| self.configure()) {
-            Ok(_) => self.start_services().await,
-            Err(error) => Err(error),
-        };
-        match begun {
-            Ok(_) => Outcome::Rewound,
-            Err(error) => Box::pin(self.fail(State::ServiceStart, &error)).await,
-        }
+        self.configure()?;
+        self.start_services().await?;
+        Ok(Outcome::Rewound)
     }
 }
 

@@ -43,6 +43,13 @@ impl RunShared {
         self.shutdown.advance(Phase::Draining);
     }
 
+    fn has_failed(&self) -> bool {
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+    }
+
     fn take_failure(&self) -> Option<ExecutionError> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -69,11 +76,7 @@ pub(crate) async fn run(
         connections,
         mode,
         shutdown: shutdown.clone(),
-        rounds: plan
-            .transactions()
-            .into_iter()
-            .map(|(operator, scope)| (operator, Arc::new(Round::new(scope))))
-            .collect(),
+        rounds: rounds_of(&plan),
         failure: Mutex::new(None),
     });
     // Both end with the run: a watcher left behind would end the process of whoever goes on after a failed run.
@@ -100,7 +103,9 @@ pub(crate) async fn run(
         match ended {
             Ok(Ended::Done) => {}
             Ok(Ended::Interrupted) => interrupted = true,
-            Ok(Ended::Failed) => {}
+            // It has said why, unless its thread died of it.
+            Ok(Ended::Failed) if shared.has_failed() => {}
+            Ok(Ended::Failed) => shared.fail(fatal("a replica ended without a word".to_owned())),
             Err(error) => shared.fail(fatal(format!("a replica ended without a word: {error}"))),
         }
     }
@@ -115,6 +120,13 @@ pub(crate) async fn run(
         None if interrupted => Ok(ExitStatus::Drained),
         None => Ok(ExitStatus::Done),
     }
+}
+
+fn rounds_of(plan: &Plan) -> HashMap<Arc<str>, Arc<Round>> {
+    let scopes = plan.transactions().into_iter();
+    scopes
+        .map(|(operator, scope)| (operator, Arc::new(Round::new(scope))))
+        .collect()
 }
 
 /// Starts a replica where its code may run.

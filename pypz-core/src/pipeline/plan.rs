@@ -344,14 +344,32 @@ impl Planner<'_> {
                 .filter(|connection| connection.from.operator == operator);
             let written = of_operator
                 .filter_map(|connection| channels.get(&(connection.to.operator, connection.to.port)));
-            let written: Vec<&Arc<ChannelSpec>> = written.collect();
-            if let Some(other) = written.iter().find(|other| other.location != *location) {
+            if let Some(other) = written.into_iter().find(|other| other.location != *location) {
                 let what = format!(
                     "exactly-once holds within one cluster, but the operator reads from {location} and writes to {}",
                     other.location
                 );
                 self.problem(at, what);
             }
+        }
+        let writers = self.graph.connections.iter();
+        let mut first: BTreeMap<usize, &Location> = BTreeMap::new();
+        let mut problems = Vec::new();
+        for connection in writers {
+            let Some(channel) = channels.get(&(connection.to.operator, connection.to.port)) else {
+                continue;
+            };
+            let known = first.entry(connection.from.operator).or_insert(&channel.location);
+            if **known != channel.location {
+                let what = format!(
+                    "exactly-once holds within one cluster, but the operator writes to {known} and to {}",
+                    channel.location
+                );
+                problems.push((self.graph.port_path(connection.from), what));
+            }
+        }
+        for (at, what) in problems {
+            self.problem(at, what);
         }
     }
 

@@ -216,8 +216,14 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
         let since = *self.starved.get_or_insert_with(Instant::now);
         if is_short && since.elapsed() >= STARVED {
             self.starved = None;
-            if let Some(end) = self.ask_end().await? {
-                self.end = Some(end);
+            match self.ask_end().await {
+                Ok(Some(end)) => self.end = Some(end),
+                Ok(None) => {}
+                Err(error @ (ChannelError::Transport { .. } | ChannelError::Deadline { .. })) => {
+                    // A broker that is away for a while answers the next time; for how long, the session knows.
+                    tracing::debug!(port = self.name, "the end is not known: {error}");
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(())

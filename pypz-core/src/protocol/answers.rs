@@ -14,7 +14,7 @@ impl Machine {
     /// Which members of a side ever lived together in a process, as far as the log tells, in whatever run; `None` if there
     /// were too many ways to know them all.
     #[must_use]
-    pub fn coverings(&self, side: Side) -> Option<Vec<Covering>> {
+    pub fn coverings(&self, side: Side) -> Option<BTreeSet<Covering>> {
         self.peers.coverings(side)
     }
 

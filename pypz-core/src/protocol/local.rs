@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::claim::Stage;
 use super::identity::{MemberId, RunId, Side};
-use super::machine::Machine;
+use super::machine::{Machine, RunPolicy};
 use super::peers::merge_ends;
 use super::report::{End, MemberRange, MemberState, Report, compact};
 
@@ -98,7 +98,13 @@ impl Machine {
                 self.local.remove(&member);
             }
             LocalEvent::Join => {}
-            LocalEvent::Opened => local.state = MemberState::Opened,
+            LocalEvent::Opened => {
+                local.state = MemberState::Opened;
+                if member == MemberId::PRINCIPAL {
+                    // The fresh run is open: should the principal begin again, it goes on with that.
+                    self.policy = RunPolicy::Resume;
+                }
+            }
             LocalEvent::Started => local.state = MemberState::Started,
             LocalEvent::Stopped(ends) => (local.state, local.ends) = (MemberState::Stopped, ends),
             LocalEvent::Closed => local.state = MemberState::Closed,

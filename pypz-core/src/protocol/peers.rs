@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::identity::{Layout, MemberId, Process, ProcessId, RunId, Side};
-use super::report::{Covering, End, MemberRange, MemberState, Report};
+use super::report::{Covering, End, MemberRange, MemberState, Report, join};
 
-/// How many ways to spread members over processes are remembered.
-const MAX_COVERINGS: usize = 4_096;
+/// How many processes are remembered with their members.
+const MAX_COVERINGS: usize = 16_384;
 
 /// The longest position of a source, in bytes.
 pub const MAX_SOURCE_BYTES: usize = 500;
@@ -40,8 +40,8 @@ pub(super) struct Peers {
     positions: HashMap<u32, (RunId, u64)>,
     /// The newest position of each source, in the order of the log.
     sources: HashMap<u32, (RunId, String)>,
-    /// Which members ever lived together in a process, in whatever run.
-    coverings: BTreeSet<(Side, Covering)>,
+    /// Of each process all members that it ever named, in whatever run.
+    coverings: BTreeMap<(Side, ProcessId), Covering>,
     /// In which run each member finished last, and in which process. What comes after does not undo it.
     finished: HashMap<MemberId, (RunId, ProcessId)>,
 }
@@ -118,8 +118,11 @@ impl Peers {
         if side == Side::Writers {
             signs.ends.clone_from(&report.ends);
         }
-        if self.coverings.len() < MAX_COVERINGS {
-            self.coverings.insert((side, report.covering()));
+        let key = (side, report.process.id);
+        if self.coverings.len() < MAX_COVERINGS || self.coverings.contains_key(&key) {
+            let covering = self.coverings.entry(key).or_default();
+            covering.extend(report.covering());
+            join(covering);
         }
         self.hear_sources(side, report, layout);
         let expected = |index: u32| side == Side::Readers && (index as usize) < layout.readers.len();
@@ -158,8 +161,8 @@ impl Peers {
     }
 
     /// Which members of a side ever lived together in a process; `None` if there were too many to know them all.
-    pub(super) fn coverings(&self, side: Side) -> Option<Vec<Covering>> {
-        let of_side = self.coverings.iter().filter(|(of, _)| *of == side);
+    pub(super) fn coverings(&self, side: Side) -> Option<BTreeSet<Covering>> {
+        let of_side = self.coverings.iter().filter(|((of, _), _)| *of == side);
         (self.coverings.len() < MAX_COVERINGS)
             .then(|| of_side.map(|(_, covering)| covering.clone()).collect())
     }

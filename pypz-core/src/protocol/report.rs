@@ -63,6 +63,18 @@ pub struct MemberRange {
 /// Members of one side that live in one process, as ranges from first to last.
 pub type Covering = Vec<(u32, u32)>;
 
+/// Sorts ranges and joins those that touch.
+pub(super) fn join(ranges: &mut Covering) {
+    ranges.sort_unstable();
+    ranges.dedup_by(|next, last| {
+        let joins = next.0 <= last.1.saturating_add(1);
+        if joins {
+            last.1 = last.1.max(next.1);
+        }
+        joins
+    });
+}
+
 /// Up to where the finished writers of a process wrote a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
@@ -98,19 +110,12 @@ impl Report {
     /// The members that it speaks of, whatever it says of them: who sends and commits together in that process.
     #[must_use]
     pub fn covering(&self) -> Covering {
-        let mut ranges: Vec<(u32, u32)> = self
+        let mut ranges = self
             .members
             .iter()
             .map(|range| (range.first, range.last))
             .collect();
-        ranges.sort_unstable();
-        ranges.dedup_by(|next, last| {
-            let joins = next.0 <= last.1.saturating_add(1);
-            if joins {
-                last.1 = last.1.max(next.1);
-            }
-            joins
-        });
+        join(&mut ranges);
         ranges
     }
 

@@ -10,9 +10,11 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -42,6 +44,9 @@ pub(crate) struct Round {
     state: Mutex<State>,
     changed: Notify,
 }
+
+/// Every set of replicas that ever lived together, who is there now, and the run.
+type Gathered = (Vec<Vec<u32>>, Vec<u32>, RunId);
 
 impl Round {
     pub(super) fn new(scope: TransactionScope) -> Self {
@@ -107,13 +112,21 @@ impl Round {
         if self.gathered().await.is_none() {
             return;
         }
-        match self.make(&shared.connections).await {
-            Ok(transactor) => {
-                let _ = self.transactor.set(transactor);
-                self.serve().await;
-            }
-            Err(error) => self.change(|state| state.phase = Phase::Failed(error)),
-        }
+        let served = async {
+            let transactor = self.make(&shared.connections).await?;
+            let _ = self.transactor.set(transactor);
+            self.serve().await;
+            Ok(())
+        };
+        let error = match AssertUnwindSafe(served).catch_unwind().await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(_) => ChannelError::Transport {
+                channel: self.scope.operator.clone(),
+                reason: "its transactions ended in a panic".to_owned(),
+            },
+        };
+        self.change(|state| state.phase = Phase::Failed(error));
     }
 
     async fn make(&self, connections: &Connections) -> Result<Arc<dyn Transactor>, ChannelError> {
@@ -138,9 +151,9 @@ impl Round {
         };
         let mut pause = FIRST_PAUSE;
         let mut last_good = Instant::now();
-        while let Some((earlier, run)) = self.gathered().await {
+        while let Some((earlier, present, run)) = self.gathered().await {
             let before = self.lock().committed;
-            let aborted = match transactor.open(&earlier, run).await {
+            let aborted = match transactor.open(&earlier, &present, run).await {
                 Ok(resumed) => {
                     self.change(|state| {
                         state.resumed = Arc::new(resumed);
@@ -165,8 +178,10 @@ impl Round {
                 "{aborted}: what was consumed in it is consumed again"
             );
             self.change(|state| state.phase = Phase::Aborted(aborted.clone()));
-            self.until(|state| state.all(|place| place != Place::There).then_some(()))
-                .await;
+            if let Err(error) = self.all_away().await {
+                self.change(|state| state.phase = Phase::Failed(error));
+                break;
+            }
             transactor.abort().await;
             if last_good.elapsed() > self.patience * 2 {
                 let error = ChannelError::Deadline {
@@ -187,7 +202,7 @@ impl Round {
     }
 
     /// Waits until all members that are left are there; `None` if there are none.
-    async fn gathered(&self) -> Option<(Vec<Vec<u32>>, RunId)> {
+    async fn gathered(&self) -> Option<Gathered> {
         self.until(|state| {
             if state.all(|place| place == Place::Gone) {
                 return Some(None);
@@ -202,9 +217,31 @@ impl Round {
             earlier.dedup();
             state
                 .all(|place| place != Place::Away)
-                .then_some(Some((earlier, run)))
+                .then(|| Some((earlier, state.present(), run)))
         })
         .await
+    }
+
+    /// Waits until nobody has anything of the transaction open any more.
+    async fn all_away(&self) -> Result<(), ChannelError> {
+        let start = Instant::now();
+        let mut away =
+            std::pin::pin!(self.until(|state| state.all(|place| place != Place::There).then_some(())));
+        while tokio::time::timeout(LOG_EVERY.min(self.patience), &mut away)
+            .await
+            .is_err()
+        {
+            let waited_for = "replicas to give up what they had begun".to_owned();
+            tracing::info!(operator = self.scope.operator, "waiting for {waited_for}");
+            if start.elapsed() >= self.patience {
+                return Err(ChannelError::Deadline {
+                    port: self.scope.operator.clone(),
+                    waited_for,
+                    seconds: self.patience.as_secs(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Commits one round after another; returns why one was aborted, `None` if there will be no other.
@@ -238,7 +275,7 @@ impl Round {
                     due => due.map(Some),
                 }
             };
-            let looked = tokio::time::timeout(LOG_EVERY, self.until(look)).await;
+            let looked = tokio::time::timeout(LOG_EVERY.min(self.patience), self.until(look)).await;
             match (looked, at) {
                 (Ok(Some(due)), _) => return due,
                 (Ok(None), Some(at)) => {
@@ -248,15 +285,31 @@ impl Round {
                 }
                 (Ok(None), None) => {}
                 (Err(_), _) => {
-                    let busy = self.lock().busy();
-                    if !busy.is_empty() {
-                        tracing::info!(
-                            operator = self.scope.operator,
-                            "the transaction waits for replicas {busy:?} to return from on_running"
-                        );
+                    if let Some(late) = self.late() {
+                        return Due::Abort(late);
                     }
                 }
             }
         }
+    }
+
+    /// Says who the round waits for, and after the patience that it has waited long enough: a call that does not return would
+    /// hold up all the others, and the broker gives the transaction up in the end.
+    fn late(&self) -> Option<ChannelError> {
+        let (busy, since) = {
+            let state = self.lock();
+            (state.busy(), state.since)
+        };
+        let waited = since.filter(|_| !busy.is_empty())?.elapsed();
+        let operator = &self.scope.operator;
+        let reason = format!(
+            "replicas {busy:?} have sent, and not returned from on_running for {} s",
+            waited.as_secs()
+        );
+        tracing::info!(operator, "the transaction waits: {reason}");
+        (waited >= self.patience).then(|| ChannelError::Aborted {
+            operator: operator.clone(),
+            reason,
+        })
     }
 }

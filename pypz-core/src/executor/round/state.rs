@@ -71,6 +71,15 @@ impl State {
         matches!(self.phase, Phase::Aborted(_) | Phase::Failed(_))
     }
 
+    /// Members that hold their replica now.
+    pub(super) fn present(&self) -> Vec<u32> {
+        let there = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.place == Place::There);
+        there.map(|(index, _)| *index).collect()
+    }
+
     /// Members that have sent and are not back.
     pub(super) fn busy(&self) -> Vec<u32> {
         let sent = self.members.iter().filter(|(_, member)| member.sent);
@@ -121,12 +130,16 @@ impl State {
     pub(super) fn gather(&mut self) {
         self.phase = Phase::Gathering;
         (self.since, self.urgent, self.run) = (None, false, None);
-        for member in self
-            .members
-            .values_mut()
-            .filter(|member| member.place != Place::Gone)
-        {
-            *member = Member::default();
+        for member in self.members.values_mut() {
+            // What somebody left behind in an aborted round is as aborted as the round.
+            let place = match member.place {
+                Place::Gone => Place::Gone,
+                Place::Away | Place::There => Place::Away,
+            };
+            *member = Member {
+                place,
+                ..Member::default()
+            };
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use proptest::prelude::*;
+use tokio::sync::Semaphore;
 
 use super::*;
 use crate::channel::{ChannelSpec, ChannelWriter, Consumed, Resumed};
@@ -37,7 +38,12 @@ impl Simulated {
 
 #[async_trait]
 impl Transactor for Simulated {
-    async fn open(&self, _earlier: &[Vec<u32>], _run: RunId) -> Result<Resumed, ChannelError> {
+    async fn open(
+        &self,
+        _earlier: &[Vec<u32>],
+        _present: &[u32],
+        _run: RunId,
+    ) -> Result<Resumed, ChannelError> {
         let mut log = self.lock();
         assert!(!log.begun, "a transaction is open already");
         log.begun = true;
@@ -101,8 +107,8 @@ async fn replica(
     member: RoundMember,
     index: u32,
     log: Arc<Simulated>,
-    records: u64,
-    batch: u64,
+    (records, batch): (u64, u64),
+    (done, replicas): (Arc<Semaphore>, u32),
 ) -> Result<(), ChannelError> {
     'incarnation: loop {
         if member.begin(Vec::new(), RunId::new(1)).await.is_err() {
@@ -135,6 +141,9 @@ async fn replica(
         match member.commit().await {
             Ok(()) => {
                 member.gone();
+                // As a principal, which closes its input when all replicas have read theirs.
+                done.add_permits(1);
+                drop(done.acquire_many(replicas).await.unwrap());
                 return Ok(());
             }
             Err(ChannelError::Aborted { .. }) => member.away(),
@@ -168,9 +177,10 @@ proptest! {
         runtime.block_on(async {
             let driver = Arc::clone(&round);
             let driver = tokio::spawn(async move { driver.serve().await });
-            let members = (0..).zip(&replicas).map(|(index, (records, batch))| {
+            let done = (Arc::new(Semaphore::new(0)), u32::try_from(replicas.len()).unwrap());
+            let members = (0..).zip(&replicas).map(|(index, work)| {
                 let member = RoundMember::new(Arc::clone(&round), index);
-                tokio::spawn(replica(member, index, Arc::clone(&log), *records, *batch))
+                tokio::spawn(replica(member, index, Arc::clone(&log), *work, done.clone()))
             });
             let ended = async {
                 for member in members.collect::<Vec<_>>() {

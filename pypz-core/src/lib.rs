@@ -43,10 +43,12 @@ pub type Result<T, E = anyhow::Error> = std::result::Result<T, E>;
 /// What the derives refer to. Not for direct use.
 #[doc(hidden)]
 pub mod __private {
+    pub use inventory;
     pub use serde_json::Value;
 
     pub use crate::operator::{
-        InputPorts, OperatorDescription, OperatorSpec, OutputPorts, PluginDescription, PluginSpec, Plugins,
+        InputPorts, OperatorDescription, OperatorRegistration, OperatorSpec, OutputPorts, PluginDescription,
+        PluginSpec, Plugins,
     };
     pub use crate::parameter::{ParameterError, ParameterSpec, Parameterized, Requirement, read};
     pub use crate::pipeline::{InputHandle, IntoParameter, OperatorDraft, OutputHandle};

@@ -135,7 +135,7 @@ fn parse_parameter(attribute: &Attribute) -> syn::Result<Role> {
 }
 
 /// Parses the keys in brackets, if there are any. Every error says what to write instead.
-fn nested(
+pub(crate) fn nested(
     attribute: &Attribute,
     write: &str,
     mut each: impl FnMut(&ParseNestedMeta<'_>) -> syn::Result<()>,
@@ -149,7 +149,7 @@ fn nested(
 }
 
 /// The key as text.
-fn key(meta: &ParseNestedMeta<'_>) -> String {
+pub(crate) fn key(meta: &ParseNestedMeta<'_>) -> String {
     let path = meta
         .path
         .segments
@@ -167,7 +167,7 @@ fn flag(meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
     }
 }
 
-fn once(meta: &ParseNestedMeta<'_>, repeated: bool) -> syn::Result<()> {
+pub(crate) fn once(meta: &ParseNestedMeta<'_>, repeated: bool) -> syn::Result<()> {
     match repeated {
         true => Err(meta.error(format!("`{}` is said twice", key(meta)))),
         false => Ok(()),

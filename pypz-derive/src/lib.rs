@@ -12,6 +12,7 @@ mod parameters;
 mod parse;
 mod plugins;
 mod ports;
+mod registration;
 mod text;
 
 #[cfg(test)]
@@ -60,11 +61,17 @@ use parse::{Model, Subject};
 /// The struct implements `Default` (each replica is made by it) and `Operator`. The type of a parameter implements
 /// serde's `Serialize` and `Deserialize`, and `Debug` if it is optional, to show its default.
 ///
+/// # Pipeline files
+///
+/// The type is registered under a name by which pipeline files mean it: its module and itself, as in
+/// `flights.operators:Carriers`, or what `#[operator(spec = "flights.operators:Carriers")]` above the struct says. A
+/// struct with generics is not registered; `pypz::register_operator!` does that for what its generics stand for.
+///
 /// # The handle
 ///
 /// `Pipeline::operator::<Writer>` returns a `WriterHandle`, which needs no import. It has one method a port
 /// (`output()`), one setter a parameter, called like its field (`record_count(3)`), and `replicas(4)` and `name()`.
-#[proc_macro_derive(OperatorSpec, attributes(port, plugin, parameter))]
+#[proc_macro_derive(OperatorSpec, attributes(operator, port, plugin, parameter))]
 pub fn derive_operator_spec(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     expand(&input, Subject::Operator).into()

@@ -4,14 +4,15 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::parse::Model;
-use crate::{handle, parameters, plugins, ports};
+use crate::{handle, parameters, plugins, ports, registration};
 
 /// Everything that `#[derive(OperatorSpec)]` generates.
 pub(crate) fn generate(model: &Model) -> TokenStream {
     let parameterized = parameters::implementation(model);
     let handle = handle::definition(model);
     let specification = specification(model);
-    quote!(#parameterized #handle #specification)
+    let registration = registration::submission(model);
+    quote!(#parameterized #handle #specification #registration)
 }
 
 fn specification(model: &Model) -> TokenStream {
@@ -20,6 +21,7 @@ fn specification(model: &Model) -> TokenStream {
     let handle = handle::name(model);
     let port_descriptions = ports::descriptions(&model.ports);
     let plugin_descriptions = plugins::descriptions(&model.plugins);
+    let schemas = ports::schemas(&model.ports);
     let ports = ports::accessors(&model.ports);
     let plugins = plugins::accessors(&model.plugins);
     quote! {
@@ -36,6 +38,8 @@ fn specification(model: &Model) -> TokenStream {
                     parameters: <Self as ::pypz::__private::Parameterized>::parameters(),
                 }
             }
+
+            #schemas
 
             fn handle(draft: ::pypz::__private::OperatorDraft) -> #handle #type_generics {
                 #handle(draft, ::core::marker::PhantomData)

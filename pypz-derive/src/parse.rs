@@ -6,6 +6,7 @@ use crate::attributes::Role;
 use crate::check;
 use crate::errors::Errors;
 use crate::ports::Direction;
+use crate::registration;
 use crate::text;
 
 /// What the struct is to become.
@@ -57,6 +58,8 @@ pub(crate) struct Model {
     pub(crate) ident: Ident,
     pub(crate) generics: Generics,
     pub(crate) doc: String,
+    /// The name of `#[operator(spec = "...")]`.
+    pub(crate) spec: Option<LitStr>,
     pub(crate) ports: Vec<Port>,
     pub(crate) plugins: Vec<Plugin>,
     pub(crate) parameters: Vec<Parameter>,
@@ -70,6 +73,7 @@ impl Model {
             ident: input.ident.clone(),
             generics: input.generics.clone(),
             doc: text::doc(&input.attrs),
+            spec: errors.keep(registration::spec(input)).flatten(),
             ports: Vec::new(),
             plugins: Vec::new(),
             parameters: Vec::new(),

@@ -52,6 +52,21 @@ pub(crate) fn descriptions(ports: &[Port]) -> TokenStream {
     quote!(::std::vec![#(#descriptions),*])
 }
 
+/// The method `schemas`.
+pub(crate) fn schemas(ports: &[Port]) -> TokenStream {
+    let schemas = ports.iter().map(
+        |Port {
+             part: Part { name, ty, .. },
+             ..
+         }| { quote!((#name, <#ty as ::pypz::__private::PortSpec>::schema())) },
+    );
+    quote! {
+        fn schemas() -> ::std::vec::Vec<(&'static str, ::core::option::Option<::std::string::String>)> {
+            ::std::vec![#(#schemas),*]
+        }
+    }
+}
+
 /// The methods `input_ports` and `output_ports`.
 pub(crate) fn accessors(ports: &[Port]) -> TokenStream {
     let of = |direction| {

@@ -2,12 +2,14 @@
 
 mod context;
 mod erased;
+mod registry;
 mod spec;
 
 use std::future::Future;
 
 pub use context::Context;
 pub(crate) use erased::{ErasedOperator, Factory};
+pub use registry::{AmbiguousSpec, OperatorRegistration, operator_for, registered};
 pub use spec::{
     InputPorts, OperatorDescription, OperatorSpec, OutputPorts, PluginDescription, PluginSpec, Plugins,
 };

@@ -56,6 +56,12 @@ pub trait OperatorSpec: Parameterized + Default + Send + 'static {
     /// Describes the parts.
     fn describe() -> OperatorDescription;
 
+    /// The schema of each port's records, by the port's name; `None` where the codec has none.
+    #[must_use]
+    fn schemas() -> Vec<(&'static str, Option<String>)> {
+        Vec::new()
+    }
+
     /// Makes the handle of an operator in a pipeline.
     fn handle(draft: OperatorDraft) -> Self::Handle;
 

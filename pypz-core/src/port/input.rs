@@ -89,6 +89,10 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> PortSpec for InputPort<T, C, P> {
     type Codec = C;
     type Pin = P;
     const DIRECTION: Direction = Direction::Input;
+
+    fn schema() -> Option<String> {
+        C::new().ok()?.schema()
+    }
 }
 
 impl<T: Send + 'static, C: Codec<T>, P: Pin> InputPort<T, C, P> {

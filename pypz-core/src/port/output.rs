@@ -97,6 +97,10 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> PortSpec for OutputPort<T, C, P> {
     type Codec = C;
     type Pin = P;
     const DIRECTION: Direction = Direction::Output;
+
+    fn schema() -> Option<String> {
+        C::new().ok()?.schema()
+    }
 }
 
 impl<T: Send + 'static, C: Codec<T>, P: Pin> OutputPort<T, C, P> {

@@ -44,6 +44,12 @@ pub trait PortSpec {
     /// Which way they go.
     const DIRECTION: Direction;
 
+    /// The schema of the records as text, if the codec has one.
+    #[must_use]
+    fn schema() -> Option<String> {
+        None
+    }
+
     /// Describes the port.
     #[must_use]
     fn describe(name: &'static str, doc: &'static str) -> PortDescription {

@@ -41,4 +41,7 @@ mod book {
     mod channels_and_promises {}
     #[doc = include_str!("../docs/security.md")]
     mod security {}
+    #[cfg(feature = "files")]
+    #[doc = include_str!("../docs/pipeline-files.md")]
+    mod pipeline_files {}
 }

@@ -66,6 +66,9 @@ pub(crate) async fn run(
         return Ok(ExitStatus::Done);
     }
     let pipeline = Arc::clone(&plan.pipeline);
+    if !plan.foreign.is_empty() {
+        tracing::info!(%pipeline, foreign = plan.foreign.join(", "), "these operators are somebody else's: only the others run here");
+    }
     let fatal = |cause: String| ExecutionError {
         at: pipeline.to_string(),
         status: ExitStatus::Fatal,

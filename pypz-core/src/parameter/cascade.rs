@@ -33,15 +33,21 @@ impl Assignments {
     /// Adds what was written at the instance itself; it wins over what came from above.
     #[must_use]
     pub fn overridden_by(mut self, path: &str, own: &BTreeMap<String, Value>) -> Self {
+        let nearer: BTreeSet<(&str, usize)> = own
+            .keys()
+            .map(|key| split(key))
+            .map(|(prefix, name)| (name, prefix.len()))
+            .collect();
+        self.0.retain(|other, _| {
+            let (prefix, name) = split(other);
+            !nearer.contains(&(name, prefix.len()))
+        });
         for (key, value) in own {
             let assignment = Assignment {
                 origin: format!("{path}.{key}"),
                 value: value.clone(),
             };
             let (prefix, name) = split(key);
-            self.0.retain(|other, _| {
-                split(other).1 != name || split(other).0.len() != prefix.len() || own.contains_key(other)
-            });
             // `#x` stands for `x` here: it replaces an inherited `x`, and a plain `x` beside it replaces it.
             if prefix.starts_with('#') && !own.contains_key(name) {
                 self.0.insert(name.to_owned(), assignment.clone());

@@ -1,4 +1,4 @@
-//! `${env:VAR}` in the texts of parameters.
+//! `${env:VAR}` and `$(env:VAR)` in the texts of parameters.
 
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ pub enum TemplateError {
 }
 
 /// Expands every `${env:NAME}` and `${env:NAME:-default}` in the texts of a value, once: what a variable holds is not
-/// expanded again.
+/// expanded again. `$(env:NAME)`, which pypz-python expands where the operator runs, is the same here.
 ///
 /// # Errors
 ///
@@ -47,12 +47,12 @@ pub fn expand(value: &Value) -> Result<Value, TemplateError> {
 fn expand_text(text: &str) -> Result<String, TemplateError> {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, template)) = rest.split_once("${") {
+    while let Some((before, template, close)) = next_template(rest) {
         let place = text.len() - rest.len() + before.len();
         let malformed = || TemplateError::Malformed {
             at: text[..place].chars().count() + 1,
         };
-        let (inner, after) = template.split_once('}').ok_or_else(malformed)?;
+        let (inner, after) = template.split_once(close).ok_or_else(malformed)?;
         let variable = inner.strip_prefix("env:").ok_or_else(malformed)?;
         let (name, default) = variable
             .split_once(":-")
@@ -66,6 +66,17 @@ fn expand_text(text: &str) -> Result<String, TemplateError> {
     }
     expanded.push_str(rest);
     Ok(expanded)
+}
+
+/// What stands before the next template, what behind its bracket, and the bracket that closes it.
+fn next_template(text: &str) -> Option<(&str, &str, char)> {
+    let braces = text.split_once("${").map(|(before, after)| (before, after, '}'));
+    // Other texts have `$(` in them, too, so that only the whole word counts.
+    let round = text.find("$(env:").map(|at| (&text[..at], &text[at + 2..], ')'));
+    match (braces, round) {
+        (Some(braces), Some(round)) if round.0.len() < braces.0.len() => Some(round),
+        (braces, round) => braces.or(round),
+    }
 }
 
 #[cfg(test)]
@@ -93,6 +104,10 @@ mod tests {
         assert_eq!(
             expand(&json!({"a": "x-${env:PYPZ_NO:-1}-$y {}"})).unwrap(),
             json!({"a": "x-1-$y {}"})
+        );
+        assert_eq!(
+            expand(&json!("$(env:PYPZ_NO:-1) $(date) ${env:PYPZ_NO:-2}")).unwrap(),
+            json!("1 $(date) 2")
         );
     }
 }

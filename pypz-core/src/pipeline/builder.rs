@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::graph::{ConnectionNode, Graph, OperatorNode};
+use super::graph::{ConnectionNode, Graph, OperatorNode, Runner};
 use super::handle::{Connection, InputHandle, IntoParameter, OperatorDraft, OutputHandle, SharedGraph, lock};
+use super::notes::OperatorNotes;
 use super::plan::Plan;
 use super::problem::{PipelineError, Problem};
 use super::selection::Selection;
@@ -23,7 +24,7 @@ use crate::protocol::RunPolicy;
 /// by [`Pipeline::validate`], which every run does first.
 #[derive(Debug)]
 pub struct Pipeline {
-    graph: SharedGraph,
+    pub(super) graph: SharedGraph,
     mode: ExecutionMode,
     times: Times,
     run_policy: RunPolicy,
@@ -49,7 +50,12 @@ impl Pipeline {
             connections: Vec::new(),
             assignments: std::collections::BTreeMap::new(),
             problems: Vec::new(),
+            file: None,
         };
+        Self::of(graph)
+    }
+
+    pub(super) fn of(graph: Graph) -> Self {
         Self {
             graph: Arc::new(Mutex::new(graph)),
             mode: ExecutionMode::default(),
@@ -78,7 +84,8 @@ impl Pipeline {
             name: name.to_owned(),
             replicas: 1,
             description: T::describe(),
-            factory: || Box::new(T::default()),
+            runner: Runner::Ours(|| Box::new(T::default())),
+            notes: OperatorNotes::default(),
         });
         drop(graph);
         <T as OperatorSpec>::handle(OperatorDraft::new(Arc::clone(&self.graph), operator))
@@ -221,6 +228,15 @@ impl Pipeline {
     }
 
     async fn start(&self, plan: Plan) -> Result<RunReport, ExecutionError> {
+        if plan.replicas.is_empty() && !plan.foreign.is_empty() {
+            let names = plan.foreign.join(", ");
+            let cause = format!("nothing of it is ours to run: no Rust type is registered for {names}");
+            return Err(ExecutionError {
+                at: self.name(),
+                status: ExitStatus::Configuration,
+                cause,
+            });
+        }
         let status = executor::run(plan, self.mode, self.times, self.shutdown.clone()).await?;
         Ok(RunReport { status })
     }
@@ -233,7 +249,7 @@ impl Pipeline {
         }
     }
 
-    fn plan(&self, parts: Option<&[Selection]>) -> Result<Plan, PipelineError> {
+    pub(super) fn plan(&self, parts: Option<&[Selection]>) -> Result<Plan, PipelineError> {
         let graph = lock(&self.graph);
         let (resolved, mut problems) = validate::resolve(&graph);
         let plan = Plan::new(
@@ -245,6 +261,7 @@ impl Pipeline {
             self.guarantee,
             &mut problems,
         );
+        graph.place(&mut problems);
         problems.sort();
         problems.dedup();
         match problems.is_empty() {

@@ -26,6 +26,14 @@ fn short_type(name: &str) -> String {
 
 pub(super) fn text(graph: &Graph) -> String {
     let mut text = format!("pipeline {}\n", graph.name.escape_debug());
+    let foreign = graph.operators.iter().filter(|node| node.is_foreign()).count();
+    if foreign > 0 {
+        let all = graph.operators.len();
+        let _ = writeln!(
+            text,
+            "  {foreign} of its {all} operators are somebody else's: to run it is to run the others"
+        );
+    }
     for node in &graph.operators {
         operator_text(&mut text, node);
     }
@@ -51,6 +59,10 @@ fn operator_text(text: &mut String, node: &OperatorNode) {
         many => format!(" x {many}"),
     };
     let (name, type_name) = (node.name.escape_debug(), short_type(node.description.type_name));
+    if node.is_foreign() {
+        foreign_text(text, node, &replicas);
+        return;
+    }
     let _ = writeln!(text, "  operator {name}{replicas}: {type_name}");
     for port in &node.description.ports {
         let direction = match port.direction {
@@ -86,6 +98,18 @@ fn operator_text(text: &mut String, node: &OperatorNode) {
     }
     for plugin in &node.description.plugins {
         let _ = writeln!(text, "    plugin {}", plugin.name);
+    }
+}
+
+fn foreign_text(text: &mut String, node: &OperatorNode, replicas: &str) {
+    let (name, why) = (node.name.escape_debug(), node.no_type());
+    let _ = writeln!(text, "  operator {name}{replicas}: somebody else's, {why}");
+    for port in &node.description.ports {
+        let direction = match port.direction {
+            Direction::Input => "input",
+            Direction::Output => "output",
+        };
+        let _ = writeln!(text, "    {direction} {}", port.name.escape_debug());
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::notes::{FileNotes, OperatorNotes};
 use super::problem::Problem;
 use crate::channel::partitioning::Partitioning;
 use crate::operator::{Factory, OperatorDescription};
@@ -17,13 +18,29 @@ pub(super) struct Graph {
     pub(super) assignments: BTreeMap<String, BTreeMap<String, Value>>,
     /// What was wrong already when it was written down.
     pub(super) problems: Vec<Problem>,
+    /// What only a pipeline file says; `None` if there was none.
+    pub(super) file: Option<FileNotes>,
+}
+
+/// Who runs an operator.
+#[derive(Clone, Copy)]
+pub(super) enum Runner {
+    /// This program, if it is asked to.
+    Ours(Factory),
+    /// Somebody else: the operator stands in a file, and no Rust type is registered under its spec name.
+    #[cfg_attr(
+        not(feature = "files"),
+        allow(dead_code, reason = "only files have such operators")
+    )]
+    Foreign,
 }
 
 pub(super) struct OperatorNode {
     pub(super) name: String,
     pub(super) replicas: u32,
     pub(super) description: OperatorDescription,
-    pub(super) factory: Factory,
+    pub(super) runner: Runner,
+    pub(super) notes: OperatorNotes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +68,18 @@ impl std::fmt::Debug for Graph {
             .field("assignments", &keys.collect::<BTreeMap<_, _>>())
             .field("problems", &self.problems)
             .finish()
+    }
+}
+
+impl OperatorNode {
+    pub(super) const fn is_foreign(&self) -> bool {
+        matches!(self.runner, Runner::Foreign)
+    }
+
+    /// Why it is foreign.
+    pub(super) fn no_type(&self) -> String {
+        let spec = self.description.type_name;
+        format!("no Rust type is registered as '{}'", spec.escape_debug())
     }
 }
 

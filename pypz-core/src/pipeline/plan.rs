@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::graph::{ConnectionNode, Graph, PortRef};
+use super::graph::{ConnectionNode, Graph, OperatorNode, PortRef, Runner};
 use super::problem::Problem;
 use super::selection::Selection;
 use super::validate::Resolved;
 use crate::channel::partitioning::Partitioning;
-use crate::channel::{
-    ChannelConfig, ChannelSpec, Delivery, Guarantee, Location, TransactionScope, transport_for,
-};
+use crate::channel::{ChannelConfig, ChannelSpec, Delivery, Guarantee, Location, TransactionScope};
 use crate::executor::Times;
 use crate::name::{InstanceName, full_name};
 use crate::operator::Factory;
@@ -25,6 +23,8 @@ pub(crate) struct Plan {
     /// Every channel that has a member in this process.
     pub(crate) channels: Vec<Arc<ChannelSpec>>,
     pub(crate) replicas: Vec<PlannedReplica>,
+    /// Operators that somebody else runs.
+    pub(crate) foreign: Vec<String>,
     guarantee: Guarantee,
 }
 
@@ -66,14 +66,14 @@ pub(crate) struct PlannedOutput {
     pub(crate) start: u32,
 }
 
-struct Planner<'a> {
-    graph: &'a Graph,
+pub(super) struct Planner<'a> {
+    pub(super) graph: &'a Graph,
     resolved: &'a Resolved,
-    parts: Option<&'a [Selection]>,
+    pub(super) parts: Option<&'a [Selection]>,
     times: Times,
     run_policy: RunPolicy,
-    guarantee: Guarantee,
-    problems: &'a mut Vec<Problem>,
+    pub(super) guarantee: Guarantee,
+    pub(super) problems: &'a mut Vec<Problem>,
 }
 
 impl Plan {
@@ -122,6 +122,12 @@ impl Plan {
             pipeline: graph.name.as_str().into(),
             channels,
             replicas,
+            foreign: graph
+                .operators
+                .iter()
+                .filter(|node| node.is_foreign())
+                .map(|node| node.name.clone())
+                .collect(),
             guarantee,
         }
     }
@@ -156,46 +162,15 @@ impl Plan {
 }
 
 impl Planner<'_> {
-    fn problem(&mut self, at: String, what: impl Into<String>) {
-        self.problems.push(Problem::new(at, what));
-    }
-
-    fn check_parts(&mut self) {
-        for part in self.parts.unwrap_or_default() {
-            let node = self
-                .graph
-                .operators
-                .iter()
-                .find(|node| node.name == part.operator);
-            let what = match (node, part.index) {
-                (None, _) => {
-                    let names: Vec<_> = self
-                        .graph
-                        .operators
-                        .iter()
-                        .map(|node| node.name.as_str())
-                        .collect();
-                    format!(
-                        "'{}' is not an operator of it: there are {}",
-                        part.operator.escape_debug(),
-                        names.join(", ")
-                    )
-                }
-                (Some(node), Some(index)) if index >= node.replicas => {
-                    format!(
-                        "'{part}' is not there: {} has {} replicas, indices 0 to {}",
-                        node.name,
-                        node.replicas,
-                        node.replicas.saturating_sub(1)
-                    )
-                }
-                _ => continue,
-            };
-            self.problem(self.graph.name.clone(), what);
-        }
-    }
-
     fn is_here(&self, operator: usize, index: u32) -> bool {
+        if self
+            .graph
+            .operators
+            .get(operator)
+            .is_none_or(OperatorNode::is_foreign)
+        {
+            return false;
+        }
         let Some(parts) = self.parts else { return true };
         let name = self
             .graph
@@ -240,12 +215,14 @@ impl Planner<'_> {
         let readers = self.port_names(to);
         let channel: Arc<str> = readers.first()?.as_str().into();
         let settings = self.settings(to);
-        let location = settings.location.clone().unwrap_or_else(Location::memory);
+        let location = self.location(to, &settings);
         let (mut writers, mut writer_config, mut local_writers) =
             (Vec::new(), Vec::<ChannelConfig>::new(), Vec::new());
         for connection in self.connections_to(to).copied().collect::<Vec<_>>() {
             let from = self.settings(connection.from);
-            self.check_location(connection, &location, from.location.as_ref());
+            if !(self.is_of_foreign(to) && self.is_of_foreign(connection.from)) {
+                self.check_location(connection, &location, from.location.as_ref());
+            }
             for (index, name) in (0..).zip(self.port_names(connection.from)) {
                 if self.is_here(connection.from.operator, index) {
                     local_writers.push(u32::try_from(writers.len()).unwrap_or(u32::MAX));
@@ -291,109 +268,33 @@ impl Planner<'_> {
             max_record_bytes: settings.max_record_bytes,
             buffer_bytes: settings.buffer_bytes,
         };
-        self.check_transport(to, &spec);
+        let ends = self.connections_to(to).map(|connection| connection.from);
+        if ends.chain([to]).any(|end| !self.is_of_foreign(end)) {
+            self.check_transport(to, &spec);
+        }
         Some(spec)
     }
 
-    fn check_location(&mut self, connection: ConnectionNode, channel: &Location, writer: Option<&Location>) {
-        if let Some(writer) = writer.filter(|writer| *writer != channel) {
-            let to = self.graph.port_path(connection.to);
-            let what = format!(
-                "channelLocation {writer} differs from {channel} of {to}, which it is connected to: both ends of a channel need the same"
-            );
-            self.problem(self.graph.port_path(connection.from), what);
-        }
-        for port in [connection.from, connection.to] {
-            let description = self.graph.operators.get(port.operator).and_then(|node| {
-                node.description
-                    .ports
-                    .iter()
-                    .find(|described| described.name == port.port)
-            });
-            let Some(schemes) = description.and_then(|described| described.schemes) else {
-                continue;
-            };
-            if !schemes.contains(&channel.scheme()) {
-                let what = format!(
-                    "the port is pinned to {}://, but the channel's location is {channel}",
-                    schemes.join("://, ")
-                );
-                self.problem(self.graph.port_path(port), what);
-            }
-        }
+    fn is_of_foreign(&self, port: PortRef) -> bool {
+        let node = self.graph.operators.get(port.operator);
+        node.is_some_and(OperatorNode::is_foreign)
     }
 
-    /// Refuses exactly-once by name where it cannot hold.
-    fn check_guarantee(&mut self, channels: &BTreeMap<(usize, &'static str), Arc<ChannelSpec>>) {
-        if self.guarantee == Guarantee::AtLeastOnce {
-            return;
-        }
-        for (&(operator, port), channel) in channels {
-            let at = self.graph.port_path(PortRef { operator, port });
-            let location = &channel.location;
-            if transport_for(location).is_ok_and(|transport| !transport.is_transactional()) {
-                let what = format!(
-                    "exactly-once needs transactions, which {location} has not: use kafka://, or at-least-once"
-                );
-                self.problem(at.clone(), what);
-            }
-            let of_operator = self
-                .graph
-                .connections
-                .iter()
-                .filter(|connection| connection.from.operator == operator);
-            let written = of_operator
-                .filter_map(|connection| channels.get(&(connection.to.operator, connection.to.port)));
-            if let Some(other) = written.into_iter().find(|other| other.location != *location) {
-                let what = format!(
-                    "exactly-once holds within one cluster, but the operator reads from {location} and writes to {}",
-                    other.location
-                );
-                self.problem(at, what);
-            }
-        }
-        let writers = self.graph.connections.iter();
-        let mut first: BTreeMap<usize, &Location> = BTreeMap::new();
-        let mut problems = Vec::new();
-        for connection in writers {
-            let Some(channel) = channels.get(&(connection.to.operator, connection.to.port)) else {
-                continue;
-            };
-            let known = first.entry(connection.from.operator).or_insert(&channel.location);
-            if **known != channel.location {
-                let what = format!(
-                    "exactly-once holds within one cluster, but the operator writes to {known} and to {}",
-                    channel.location
-                );
-                problems.push((self.graph.port_path(connection.from), what));
-            }
-        }
-        for (at, what) in problems {
-            self.problem(at, what);
-        }
-    }
-
-    fn check_transport(&mut self, to: PortRef, spec: &ChannelSpec) {
-        let at = self.graph.port_path(to);
-        match transport_for(&spec.location) {
-            Err(what) => self.problem(at, what),
-            // Names and members are only whole when nothing else was wrong.
-            Ok(transport)
-                if self.problems.is_empty()
-                    && !(spec.local_readers.is_empty() && spec.local_writers.is_empty()) =>
-            {
-                for what in transport.problems(spec) {
-                    self.problem(at.clone(), what);
-                }
-            }
-            Ok(_) => {}
-        }
+    /// Of somebody else's port the location may be unknown to us: it is that of the other end, then.
+    fn location(&self, to: PortRef, settings: &PortSettings) -> Location {
+        let is_foreign = self.is_of_foreign(to);
+        let of_writer = || {
+            let mut writers = self.connections_to(to).filter(|_| is_foreign);
+            writers.find_map(|connection| self.settings(connection.from).location)
+        };
+        let location = settings.location.clone().or_else(of_writer);
+        location.unwrap_or_else(Location::memory)
     }
 
     fn replicas(&self, channels: &BTreeMap<(usize, &'static str), Arc<ChannelSpec>>) -> Vec<PlannedReplica> {
         let mut planned = Vec::new();
         for (operator, node) in self.graph.operators.iter().enumerate() {
-            let Ok(name) = InstanceName::parse(&node.name) else {
+            let (Ok(name), Runner::Ours(factory)) = (InstanceName::parse(&node.name), node.runner) else {
                 continue;
             };
             for index in (0..node.replicas).filter(|index| self.is_here(operator, *index)) {
@@ -402,7 +303,7 @@ impl Planner<'_> {
                     full_name: full_name(&[&self.graph.name, &name.replica(index)]),
                     index,
                     replicas: node.replicas,
-                    factory: node.factory,
+                    factory,
                     parameters: self.resolved.operators.get(operator).cloned().unwrap_or_default(),
                     plugins: self.plugins(operator),
                     inputs: self.inputs(operator, index, channels),

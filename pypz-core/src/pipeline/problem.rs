@@ -1,10 +1,33 @@
 //! Everything that is wrong with a pipeline, at once.
 
 use std::fmt;
+use std::sync::Arc;
+
+/// Where in a pipeline file something stands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file, as it was named.
+    pub file: Arc<str>,
+    /// The line, from 1; 0 for the file as a whole.
+    pub line: u32,
+    /// The column, from 1, in characters.
+    pub column: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}", self.file.escape_debug()),
+            line => write!(f, "{}:{line}:{}", self.file.escape_debug(), self.column),
+        }
+    }
+}
 
 /// One thing that is wrong, and the mend.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
+    /// Where it stands, if the pipeline came from a file.
+    pub place: Option<Place>,
     /// The full name of the instance: `hello.writer.output`.
     pub at: String,
     /// What is wrong with it, and what to do.
@@ -14,6 +37,7 @@ pub struct Problem {
 impl Problem {
     pub(crate) fn new(at: impl Into<String>, what: impl Into<String>) -> Self {
         Self {
+            place: None,
             at: at.into(),
             what: what.into(),
         }
@@ -22,6 +46,9 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
         write!(f, "{}: {}", self.at, self.what)
     }
 }

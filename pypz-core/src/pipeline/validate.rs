@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
-use super::graph::{Graph, OperatorNode};
+use super::graph::{Graph, OperatorNode, Runner};
 use super::problem::Problem;
 use crate::name::InstanceName;
+use crate::operator::Factory;
 use crate::parameter::cascade::Assignments;
 use crate::parameter::{ParameterError, ParameterSpec, Requirement};
 use crate::port::{Direction, PortSettings};
@@ -26,7 +27,7 @@ pub(super) struct Resolved {
 }
 
 /// Resolves everything and collects every problem on the way.
-pub(super) fn resolve(graph: &Graph) -> (Resolved, Vec<Problem>) {
+pub(in crate::pipeline) fn resolve(graph: &Graph) -> (Resolved, Vec<Problem>) {
     let mut pass = Pass {
         graph,
         problems: graph.problems.clone(),
@@ -40,8 +41,8 @@ pub(super) fn resolve(graph: &Graph) -> (Resolved, Vec<Problem>) {
     (resolved, pass.problems)
 }
 
-struct Pass<'a> {
-    graph: &'a Graph,
+pub(super) struct Pass<'a> {
+    pub(super) graph: &'a Graph,
     problems: Vec<Problem>,
     /// Origins of assignments that reached a declared parameter.
     used: BTreeSet<String>,
@@ -50,6 +51,14 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
+    /// A problem with a parameter, which may stand in the file.
+    pub(super) fn parameter_problem(&mut self, operator: usize, parts: &[&str], name: &str, what: String) {
+        let at = self.graph.path(operator, parts);
+        let mut problem = Problem::new(at.escape_debug().to_string(), what);
+        problem.place = self.graph.place_of(operator, parts, name);
+        self.problems.push(problem);
+    }
+
     fn problem(&mut self, at: impl Into<String>, what: impl Into<String>) {
         self.problems
             .push(Problem::new(at.into().escape_debug().to_string(), what));
@@ -111,7 +120,8 @@ impl Pass<'_> {
 
     fn connections(&mut self) {
         let graph = self.graph;
-        for (index, node) in graph.operators.iter().enumerate() {
+        let ours = |(_, node): &(usize, &OperatorNode)| !node.is_foreign();
+        for (index, node) in graph.operators.iter().enumerate().filter(ours) {
             for port in &node.description.ports {
                 let connected = graph.connections.iter().any(|connection| {
                     let end = match port.direction {
@@ -212,27 +222,36 @@ impl Pass<'_> {
                 .get("")
                 .is_some_and(|own| own.contains_key(name))
             {
-                self.problem(&graph.name, format!("a pipeline has no parameter '{name}' of its own: use >{name} for its operators, >>{name} for their ports, OPERATOR.{name} for one of them"));
+                let what = format!(
+                    "a pipeline has no parameter '{name}' of its own: use >{name} for its operators, >>{name} for their ports, OPERATOR.{name} for one of them"
+                );
+                let mut problem = Problem::new(graph.name.escape_debug().to_string(), what);
+                problem.place = graph.place_in("", name);
+                self.problems.push(problem);
             }
         }
         for (index, node) in graph.operators.iter().enumerate() {
             let assignments = self.descend(&pipeline, &node.name);
             paths.insert(node.name.clone());
             let own = self.accepted(index, &[], &assignments, &node.description.parameters);
-            self.check_operator(index, node, &own);
+            if let Runner::Ours(factory) = node.runner {
+                self.check_operator(index, factory, &own);
+            }
             resolved.operators.push(own);
             for plugin in &node.description.plugins {
                 let path = format!("{}.{}", node.name, plugin.name);
                 let assignments = self.descend(&assignments, &path);
                 let own = self.accepted(index, &[plugin.name], &assignments, &plugin.parameters);
-                self.check_plugin(index, node, plugin.name, &own);
+                if let Runner::Ours(factory) = node.runner {
+                    self.check_plugin(index, factory, plugin.name, &own);
+                }
                 resolved.plugins.insert((index, plugin.name), own);
                 paths.insert(path);
             }
             for port in &node.description.ports {
                 let path = format!("{}.{}", node.name, port.name);
                 let assignments = self.descend(&assignments, &path);
-                let own = self.accepted(index, &[port.name], &assignments, &PortSettings::parameters());
+                let own = self.accepted(index, &[port.name], &assignments, &self.of_ports());
                 resolved
                     .ports
                     .insert((index, port.name), self.port_settings(index, port.name, &own));
@@ -267,21 +286,26 @@ impl Pass<'_> {
         declared: &[ParameterSpec],
     ) -> Vec<(String, Value)> {
         let at = self.graph.path(operator, parts);
+        let foreign = self
+            .graph
+            .operators
+            .get(operator)
+            .is_some_and(OperatorNode::is_foreign);
+        if foreign {
+            // What somebody else's instance accepts is not for us to say.
+            self.used
+                .extend(here.set_here().map(|(_, assignment)| assignment.origin.clone()));
+        }
         let mut accepted = Vec::new();
         for (name, assignment) in here.set_here() {
             if declared.iter().any(|spec| spec.name == name) {
                 self.used.insert(assignment.origin.clone());
                 accepted.push((name.to_owned(), assignment.value.clone()));
-            } else if assignment.origin == format!("{at}.{name}") {
+            } else if !foreign && assignment.origin == format!("{at}.{name}") {
                 let known = declared.iter().map(|spec| spec.name.to_owned()).collect();
-                self.problem(
-                    &at,
-                    ParameterError::Unknown {
-                        name: name.escape_debug().to_string(),
-                        known,
-                    }
-                    .to_string(),
-                );
+                let shown = name.escape_debug().to_string();
+                let unknown = ParameterError::Unknown { name: shown, known };
+                self.parameter_problem(operator, parts, name, unknown.to_string());
             }
         }
         for spec in declared
@@ -297,32 +321,22 @@ impl Pass<'_> {
         accepted
     }
 
-    fn check_operator(&mut self, index: usize, node: &OperatorNode, own: &[(String, Value)]) {
-        let mut trial = (node.factory)();
+    fn check_operator(&mut self, index: usize, factory: Factory, own: &[(String, Value)]) {
+        let mut trial = factory();
         for (name, value) in own {
             if let Err(error) = trial.set_parameter(name, value) {
-                self.problem(self.graph.path(index, &[]), error.to_string());
+                self.parameter_problem(index, &[], name, error.to_string());
             }
         }
     }
 
-    fn check_plugin(&mut self, index: usize, node: &OperatorNode, plugin: &str, own: &[(String, Value)]) {
-        let mut trial = (node.factory)();
+    fn check_plugin(&mut self, index: usize, factory: Factory, plugin: &str, own: &[(String, Value)]) {
+        let mut trial = factory();
         for (name, value) in own {
             if let Err(error) = trial.set_plugin_parameter(plugin, name, value) {
-                self.problem(self.graph.path(index, &[plugin]), error.to_string());
+                self.parameter_problem(index, &[plugin], name, error.to_string());
             }
         }
-    }
-
-    fn port_settings(&mut self, index: usize, port: &str, own: &[(String, Value)]) -> PortSettings {
-        let mut settings = PortSettings::default();
-        for (name, value) in own {
-            if let Err(error) = settings.set(name, value) {
-                self.problem(self.graph.path(index, &[port]), error.to_string());
-            }
-        }
-        settings
     }
 
     /// Assignments that reached nobody: to an instance that is not there, or cascading to a parameter that none declares.

@@ -1,9 +1,10 @@
-//! Four pipelines to try pypz with, in memory, on Apache Kafka or on RabbitMQ, as one process or as one per replica.
+//! Four pipelines to try pypz with, and any that a file describes, in memory, on Apache Kafka or on RabbitMQ, as one process or as one per replica.
 //!
 //! `cargo run --example pipelines` runs the flights job in memory; `-- --help` says what else there is. A good order to
 //! read the code in: `hello.rs`, `flights/mod.rs` and the operators beside it, `signals/`, `fanout/`.
 
 mod fanout;
+mod files;
 mod flights;
 mod hello;
 mod metrics;
@@ -18,15 +19,15 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
-use pypz::ExitStatus;
+use pypz::{ExitStatus, Pipeline};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::options::{Job, Options};
+use crate::options::{Command, Common, Job, Options};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Options { job, common } = match Options::try_parse() {
+    let Options { command, common } = match Options::try_parse() {
         Ok(options) => options,
         Err(asked) => {
             let _ = asked.print();
@@ -37,14 +38,29 @@ async fn main() -> ExitCode {
         }
     };
     log_to_stderr();
-    let job = job.unwrap_or_default();
-    let mut pipeline = match &job {
-        Job::Hello(options) => hello::pipeline(options, &common),
-        Job::Flights(options) => flights::pipeline(options, &common),
-        Job::Signals(options) => signals::pipeline(options, &common),
-        Job::Fanout(options) => fanout::pipeline(options, &common),
+    let ended = match command.unwrap_or_default() {
+        Command::File(command) => files::run(&command, &common),
+        Command::Job(job) => match pipeline(&job, &common) {
+            Ok(mut pipeline) => Ok(run::run(&mut pipeline, &job, &common).await),
+            Err(error) => Err(error),
+        },
     };
-    run::run(&mut pipeline, &job, &common).await.into()
+    let status = ended.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitStatus::Configuration
+    });
+    status.into()
+}
+
+/// Builds the pipeline of a job.
+fn pipeline(job: &Job, common: &Common) -> anyhow::Result<Pipeline> {
+    Ok(match job {
+        Job::Hello(options) => hello::pipeline(options, common),
+        Job::Flights(options) => flights::pipeline(options, common),
+        Job::Signals(options) => signals::pipeline(options, common),
+        Job::Fanout(options) => fanout::pipeline(options, common),
+        Job::Run(options) => files::pipeline(options)?,
+    })
 }
 
 /// Where RabbitMQ's client logs what it sends, which begins with the password.

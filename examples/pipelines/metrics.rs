@@ -98,7 +98,7 @@ impl Metrics {
         self.look();
         Line {
             job: job.name(),
-            location: Location::parse(&common.location)
+            location: Location::parse(common.location())
                 .map_or_else(|_| String::new(), |location| location.to_string()),
             replicas: common.replicas,
             sent,

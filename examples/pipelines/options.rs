@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use pypz::ExecutionMode;
 use pypz::pipeline::Selection;
 
-use crate::{fanout, flights, hello, signals};
+use crate::{fanout, files, flights, hello, signals};
 
 /// Four pipelines to try pypz with.
 ///
@@ -19,7 +19,7 @@ use crate::{fanout, flights, hello, signals};
 #[command(name = "pipelines", after_help = EXAMPLES, subcommand_value_name = "JOB", subcommand_help_heading = "Jobs")]
 pub(crate) struct Options {
     #[command(subcommand)]
-    pub(crate) job: Option<Job>,
+    pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -32,6 +32,12 @@ Examples:
   pipelines flights --location amqp://guest:guest@localhost:5672/
                                                              the same job on RabbitMQ (feature rabbitmq)
   pipelines fanout --replicas 8 --records 5000000 --json     a measurement, one line of JSON
+
+Pipeline files:
+  pipelines run examples/pipelines/flights.yaml --set report.output=/tmp/flights.json
+  pipelines validate FILE                                    all that is wrong with it, with line and column
+  pipelines show flights > flights.yaml                      the file of a job
+  pipelines stubs FILE --out DIR                             Python classes for what runs in Rust
 
 One process per replica, in any order; they find each other through the broker:
   pipelines flights --location kafka://localhost:9092 --only source,report
@@ -46,6 +52,21 @@ Exit codes:
   143 drained after a signal, unfinished
 RUST_LOG=info,lapin=off shows what the framework does, without RabbitMQ's client.";
 
+/// A job, or what can be done with pipelines besides.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Command {
+    #[command(flatten)]
+    Job(Job),
+    #[command(flatten)]
+    File(files::Command),
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self::Job(Job::default())
+    }
+}
+
 /// The pipeline to run.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Job {
@@ -57,6 +78,8 @@ pub(crate) enum Job {
     Signals(signals::Options),
     /// Numbered records to many sinks, which check that none is lost, doubled or damaged
     Fanout(fanout::Options),
+    /// The pipeline of a file, YAML or JSON as pypz has it
+    Run(files::Options),
 }
 
 impl Default for Job {
@@ -73,6 +96,7 @@ impl Job {
             Self::Flights(_) => "flights",
             Self::Signals(_) => "signals",
             Self::Fanout(_) => "fanout",
+            Self::Run(_) => "run",
         }
     }
 }
@@ -91,8 +115,9 @@ pub(crate) struct Common {
     )]
     pub(crate) rate: u64,
     /// Where the records travel: memory://, kafka://HOST:PORT or amqp://USER:PASSWORD@HOST:PORT/VHOST
-    #[arg(long, global = true, default_value = "memory://")]
-    pub(crate) location: String,
+    /// [default: memory://, or what the file says]
+    #[arg(long, global = true)]
+    pub(crate) location: Option<String>,
     /// A property of the broker's client, TLS and passwords for instance; ${env:NAME} stands for a variable's value
     #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
     pub(crate) channel_config: Vec<(String, String)>,
@@ -123,6 +148,11 @@ pub(crate) struct Common {
 }
 
 impl Common {
+    /// Where the records of a job travel.
+    pub(crate) fn location(&self) -> &str {
+        self.location.as_deref().unwrap_or("memory://")
+    }
+
     /// The pipeline's name for a job.
     pub(crate) fn pipeline_name<'a>(&'a self, job: &'a str) -> &'a str {
         self.name.as_deref().unwrap_or(job)

@@ -10,10 +10,13 @@ use crate::{fanout, flights, metrics, output, progress};
 
 /// Runs the pipeline and returns the exit status of the process.
 pub(crate) async fn run(pipeline: &mut Pipeline, job: &Job, common: &Common) -> ExitStatus {
-    pipeline
-        .set_parameter(">>channelLocation", &common.location)
-        .mode(common.mode)
-        .patience(common.patience);
+    match (job, &common.location) {
+        (Job::Run(_), None) => {}
+        _ => {
+            pipeline.relocate(common.location());
+        }
+    }
+    pipeline.mode(common.mode).patience(common.patience);
     if common.exactly_once {
         pipeline.exactly_once();
     }
@@ -53,7 +56,10 @@ pub(crate) async fn run(pipeline: &mut Pipeline, job: &Job, common: &Common) -> 
     let status = match job {
         Job::Hello(_) | Job::Signals(_) => status,
         Job::Flights(_) => flights::report_skipped(status),
-        Job::Fanout(_) => fanout::verdict(status, common.location.starts_with("amqp")),
+        Job::Fanout(_) | Job::Run(_) => fanout::verdict(
+            flights::report_skipped(status),
+            common.location().starts_with("amqp"),
+        ),
     };
     if common.json {
         output::json_line(&METRICS.line(job, common, status));

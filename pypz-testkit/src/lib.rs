@@ -5,3 +5,4 @@ pub mod brokers;
 pub mod conformance;
 pub mod names;
 pub mod processes;
+pub mod python;

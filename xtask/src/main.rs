@@ -4,6 +4,7 @@
 mod brokers;
 mod msrv;
 mod process;
+mod python;
 mod setup;
 mod test;
 
@@ -30,7 +31,8 @@ enum Task {
     Setup,
     /// Runs all tests, against a broker which it starts and stops if none is given
     ///
-    /// PYPZ_TEST_KAFKA=HOST:PORT and PYPZ_TEST_AMQP=LOCATION name existing brokers to use instead.
+    /// PYPZ_TEST_KAFKA=HOST:PORT and PYPZ_TEST_AMQP=LOCATION name existing brokers to use instead, PYPZ_TEST_PYTHON an
+    /// interpreter with pypz-python.
     Test {
         /// Further arguments of `cargo test`
         #[arg(last = true)]

@@ -59,6 +59,13 @@ pub(crate) const BUILD: &[Need] = &[
     },
 ];
 
+/// What it takes to install pypz-python.
+pub(crate) const PYTHON: &[Need] = &[Need {
+    name: "Python with venv and pip",
+    package: "python3-venv",
+    present: || succeeds(Command::new("python3").args(["-m", "ensurepip", "--version"])),
+}];
+
 /// What it takes to fetch and to run Apache Kafka.
 pub(crate) const KAFKA: &[Need] = &[
     Need {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use crate::brokers::{self, Borrowed, Kind, Security};
-use crate::{cargo, setup};
+use crate::{cargo, python, setup};
 
 /// Where the tests look for each broker: the environment variable, and the scheme that stands before its value in a
 /// location but not in the variable.
@@ -30,7 +30,8 @@ fn with_brokers(borrowed: &mut Vec<Borrowed>, arguments: &[String]) -> Result<Ex
     let mut tests = cargo();
     tests
         .args(["test", "--workspace", "--all-features"])
-        .args(arguments);
+        .args(arguments)
+        .env(python::VARIABLE, python::interpreter()?);
     for (kind, variable, scheme) in VARIABLES {
         let address = if let Ok(address) = std::env::var(variable) {
             address

@@ -12,6 +12,7 @@ pub(super) const AIRPORTS: [&str; 3] = ["EWR", "JFK", "LGA"];
 
 /// Counts the departures of one airport by day. All replicas get all flights, and each keeps to its own airport.
 #[derive(OperatorSpec, Default)]
+#[operator(spec = "flights.operators:Airports")]
 pub(super) struct Airports {
     /// All flights.
     flights: InputPort<Flight>,

@@ -8,6 +8,7 @@ use super::{CarrierSummary, Flight};
 
 /// Keeps a sum for each carrier; flights come by carrier, so that a carrier's are all at one replica.
 #[derive(OperatorSpec, Default)]
+#[operator(spec = "flights.operators:Carriers")]
 pub(super) struct Carriers {
     /// Flights, keyed by carrier.
     flights: InputPort<Flight>,

@@ -16,6 +16,7 @@ static SKIPPED: AtomicU64 = AtomicU64::new(0);
 
 /// Parses lines and sends the flights with their carrier as key.
 #[derive(OperatorSpec, Default)]
+#[operator(spec = "flights.operators:Clean")]
 pub(super) struct Clean {
     /// Lines of the file.
     lines: InputPort<Line>,

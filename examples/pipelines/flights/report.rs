@@ -12,6 +12,7 @@ use crate::output;
 ///
 /// A replica that was started again may send its summary once more: the last one counts.
 #[derive(OperatorSpec, Default)]
+#[operator(spec = "flights.operators:Report")]
 pub(super) struct Report {
     /// One summary a carrier.
     carriers: InputPort<CarrierSummary>,

@@ -18,6 +18,7 @@ pub(super) const HEADER: &str = "year,month,day,dep_time,sched_dep_time,dep_dela
 
 /// Sends the lines of a CSV file, without its header. Started again, it goes on behind the last line that counts.
 #[derive(OperatorSpec, Default)]
+#[operator(spec = "flights.operators:Source")]
 pub(super) struct Source {
     /// What stands in the file.
     lines: OutputPort<Line>,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use pypz::ExitStatus;
 use pypz::port::SETTINGS;
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -17,6 +17,7 @@ const PAGES: [&str; 8] = [
     "docs/operators-and-ports.md",
     "docs/channels-and-promises.md",
     "docs/security.md",
+    "docs/pipeline-files.md",
 ];
 
 fn root() -> &'static Path {
@@ -124,11 +125,12 @@ fn every_link_to_a_file_or_heading_leads_somewhere() {
 
 #[test]
 fn every_block_says_its_language_and_none_is_ignored() {
-    const KNOWN: [&str; 5] = [
+    const KNOWN: [&str; 6] = [
         "rust",
         "rust,no_run",
         "rust,compile_fail,E0308",
         "toml",
+        "yaml",
         "console",
     ];
     for page in PAGES {
@@ -274,6 +276,19 @@ fn the_settings_of_a_port_are_those_of_the_code() {
     .collect();
     let declared = SETTINGS.map(|(name, _, default, _)| [name, default].map(str::to_owned));
     assert_eq!(written, declared);
+}
+
+#[cfg(feature = "files")]
+#[test]
+fn the_yaml_of_the_book_loads() {
+    let page = read("docs/pipeline-files.md");
+    let blocks: Vec<_> = page.split("```yaml\n").skip(1).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let yaml = block.split("```").next().unwrap_or_default();
+        let loaded = pypz::Pipeline::from_yaml(yaml);
+        assert!(loaded.is_ok(), "{}\n{yaml}", loaded.unwrap_err());
+    }
 }
 
 #[cfg(feature = "kafka")]

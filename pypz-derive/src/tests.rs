@@ -346,3 +346,77 @@ fn what_was_understood_is_generated_beside_the_errors() {
     );
     syn::parse_str::<syn::File>(&code).unwrap();
 }
+
+/// The spec name of an operator, and what is said of it.
+fn spec(input: &DeriveInput) -> (Option<String>, String) {
+    let mut errors = Errors::default();
+    let model = Model::parse(input, Subject::Operator, &mut errors);
+    let spec = model.and_then(|model| model.spec).map(|spec| spec.value());
+    (spec, errors.messages().join("; "))
+}
+
+#[test]
+fn a_spec_name_is_module_and_class_of_one_type() {
+    let good = parse_quote!(
+        #[operator(spec = "flights.operators:Carriers")]
+        struct Carriers {}
+    );
+    assert_eq!(
+        spec(&good),
+        (Some("flights.operators:Carriers".to_owned()), String::new())
+    );
+}
+
+#[test]
+fn a_spec_name_that_is_none_or_of_many_types_is_refused() {
+    let bad: [(DeriveInput, &str); 6] = [
+        (
+            parse_quote!(
+                #[operator(spec = "Carriers")]
+                struct C {}
+            ),
+            "is module:Class",
+        ),
+        (
+            parse_quote!(
+                #[operator(spec = "a b:C")]
+                struct C {}
+            ),
+            "is module:Class",
+        ),
+        (
+            parse_quote!(
+                #[operator(name = "a:C")]
+                struct C {}
+            ),
+            "unknown key `name`",
+        ),
+        (
+            parse_quote!(
+                #[operator]
+                struct C {}
+            ),
+            "write #[operator(spec",
+        ),
+        (
+            parse_quote!(
+                #[operator(spec = "a:B", spec = "a:C")]
+                struct C {}
+            ),
+            "said twice",
+        ),
+        (
+            parse_quote!(
+                #[operator(spec = "a:C")]
+                struct C<T> {
+                    t: T,
+                }
+            ),
+            "register_operator!",
+        ),
+    ];
+    for (input, word) in bad {
+        let (_, message) = spec(&input);
+        assert!(message.contains(word), "'{message}' has no '{word}'");
+    }
+}

@@ -239,7 +239,6 @@ impl Planner<'_> {
             patience: settings.open_timeout.unwrap_or(self.times.patience),
             ..self.times
         };
-        let timing = times.timing();
         let local_readers: Vec<u32> = (0..)
             .zip(&readers)
             .map(|(index, _)| index)
@@ -262,7 +261,7 @@ impl Planner<'_> {
             delivery: delivery.unwrap_or(Delivery::Shared),
             local_readers,
             local_writers,
-            timing,
+            timing: times.timing(),
             run_policy,
             guarantee: self.guarantee,
             max_record_bytes: settings.max_record_bytes,

@@ -27,6 +27,7 @@ mod consumer;
 mod error;
 mod inbox;
 mod link;
+mod outbox;
 mod pack;
 mod ports;
 mod queues;

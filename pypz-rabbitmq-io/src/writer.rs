@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use pypz_core::ChannelError;
 use pypz_core::channel::{ChannelSpec, ChannelWriter, Delivery, EncodedBatch, Run, WriteProgress};
 
-use crate::acknowledge::{self, Outbox, Outgoing, State};
 use crate::clients::{Clients, ended};
-use crate::{config, pack, queues};
+use crate::outbox::{Outbox, Outgoing, State};
+use crate::{acknowledge, config, pack, queues};
 
 /// The most bytes in a message of more than one record.
 const PACK_BYTES: usize = 64 << 10;

@@ -1,6 +1,7 @@
 //! The task behind one reader: consumes, acknowledges, finds out what is left, and begins again on a new connection.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -16,6 +17,7 @@ use pypz_core::ChannelError;
 use crate::clients::{Clients, Pauses};
 use crate::error::{is_missing, is_refusal, is_starting, words};
 use crate::inbox::{Acknowledge, Inbox};
+use crate::window::Window;
 
 /// How many messages are taken one by one before the reader looks at them.
 const TAKEN_AT_ONCE: usize = 64;
@@ -23,8 +25,8 @@ const TAKEN_AT_ONCE: usize = 64;
 /// What is due is acknowledged after this time, if not for another reason earlier.
 const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(10);
 
-/// The most messages that one consumer may have in hand (AMQP counts them in 16 bits).
-const LARGEST_WINDOW: u16 = u16::MAX;
+/// The most messages that are taken in before what is processed is looked at.
+const AT_ONCE: usize = 256;
 
 /// Between two looks whether a queue that still fills us is empty.
 const LOOK_AT_DEPTH: Duration = Duration::from_millis(20);
@@ -43,8 +45,7 @@ pub(crate) async fn run(clients: Arc<Clients>, inbox: Arc<Inbox>, queue: String,
             queue: &queue,
             channel,
             consumers: Vec::new(),
-            window: usize::from(prefetch),
-            step: prefetch,
+            window: Window::new(prefetch),
             cancelled: false,
             // Something may have become due while there was no channel.
             due_since: Some(Instant::now()),
@@ -86,15 +87,43 @@ async fn closed(inbox: &Inbox) {
     }
 }
 
+/// What a task has to do next.
+enum Next {
+    Came(Vec<Delivery>),
+    Lost(Error),
+    /// A consumer ended without an error.
+    Gone,
+    /// Something else.
+    Nothing,
+}
+
+/// Takes what is there of all consumers: what is taken at once is handed over at once.
+fn poll_deliveries(consumers: &mut [(Consumer, u16)], cx: &mut Context<'_>) -> Poll<Next> {
+    let mut came = Vec::new();
+    for (consumer, _) in consumers {
+        while came.len() < AT_ONCE {
+            match consumer.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(delivery))) => came.push(delivery),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Next::Lost(error)),
+                Poll::Ready(None) => return Poll::Ready(Next::Gone),
+                Poll::Pending => break,
+            }
+        }
+    }
+    if came.is_empty() {
+        Poll::Pending
+    } else {
+        Poll::Ready(Next::Came(came))
+    }
+}
+
 struct Task<'a> {
     inbox: &'a Inbox,
     queue: &'a str,
     channel: Channel,
-    consumers: Vec<Consumer>,
-    /// How many messages the consumers may have in hand together.
-    window: usize,
-    /// How many the next consumer adds.
-    step: u16,
+    /// With how many messages each may have in hand.
+    consumers: Vec<(Consumer, u16)>,
+    window: Window,
     cancelled: bool,
     /// Since when something is due to acknowledge.
     due_since: Option<Instant>,
@@ -103,13 +132,17 @@ struct Task<'a> {
 impl Task<'_> {
     /// Returns when the reader closes; the error says how the channel was lost.
     async fn serve(&mut self) -> Result<(), Error> {
-        self.consume(self.step).await?;
+        self.consume(self.window.first()).await?;
         self.inbox.consumes();
         loop {
             match self.next().await {
-                Some(Some(delivery)) => self.inbox.push(delivery?),
-                Some(None) => return Err(self.gone().await),
-                None => {}
+                Next::Came(deliveries) => {
+                    self.window.came(deliveries.len());
+                    self.inbox.push(deliveries);
+                }
+                Next::Lost(error) => return Err(error),
+                Next::Gone => return Err(self.gone().await),
+                Next::Nothing => {}
             }
             self.acknowledge().await?;
             if self.inbox.lock().closing {
@@ -118,6 +151,7 @@ impl Task<'_> {
             }
             self.find_the_end().await?;
             self.widen().await?;
+            self.narrow().await?;
         }
     }
 
@@ -132,12 +166,12 @@ impl Task<'_> {
             .channel
             .basic_consume(queue, tag.as_str().into(), options, none)
             .await?;
-        self.consumers.push(consumer);
+        self.consumers.push((consumer, prefetch));
         Ok(())
     }
 
-    /// Waits for a delivery of whichever consumer, which is `None` at its end, or for something to do.
-    async fn next(&mut self) -> Option<Option<Result<Delivery, Error>>> {
+    /// Waits for deliveries of whichever consumer, or for something to do.
+    async fn next(&mut self) -> Next {
         let is_ending = {
             let state = self.inbox.lock();
             state.ending && !state.empty
@@ -148,19 +182,12 @@ impl Task<'_> {
             ACKNOWLEDGE_AFTER
         };
         let is_timed = is_ending || self.due_since.is_some();
-        let inbox = self.inbox;
+        let (inbox, consumers) = (self.inbox, &mut self.consumers);
         tokio::select! {
             biased;
-            delivery = futures::future::poll_fn(|cx| {
-                for consumer in &mut self.consumers {
-                    if let std::task::Poll::Ready(delivery) = consumer.poll_next_unpin(cx) {
-                        return std::task::Poll::Ready(delivery);
-                    }
-                }
-                std::task::Poll::Pending
-            }), if !self.cancelled => Some(delivery),
-            () = inbox.wake.notified() => None,
-            () = tokio::time::sleep(pause), if is_timed => None,
+            next = std::future::poll_fn(|cx| poll_deliveries(consumers, cx)), if !self.cancelled => next,
+            () = inbox.wake.notified() => Next::Nothing,
+            () = tokio::time::sleep(pause), if is_timed => Next::Nothing,
         }
     }
 
@@ -220,7 +247,7 @@ impl Task<'_> {
         if is_waited_for {
             // Acknowledgements are not answered, but a channel does one thing after the other.
             self.channel
-                .basic_qos(self.step, BasicQosOptions::default())
+                .basic_qos(self.window.first(), BasicQosOptions::default())
                 .await?;
             self.inbox.settle(up_to);
         }
@@ -230,14 +257,27 @@ impl Task<'_> {
     /// Adds a consumer when all that may be in hand is given out and none of it acknowledged: an operator that commits late
     /// needs to see more.
     async fn widen(&mut self) -> Result<(), Error> {
-        let is_starved = {
+        let in_hand = {
             let state = self.inbox.lock();
-            state.hungry && state.waiting() == 0 && state.in_hand() >= self.window
+            let is_starved = state.hungry && state.waiting() == 0 && !self.cancelled;
+            is_starved.then(|| state.in_hand())
         };
-        if is_starved && !self.cancelled {
-            let more = u16::try_from(self.window).unwrap_or(LARGEST_WINDOW);
-            self.consume(more).await?;
-            self.window += usize::from(more);
+        match in_hand.and_then(|in_hand| self.window.starved(in_hand)) {
+            Some(more) => self.consume(more).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes back a consumer that was added when it has not been needed for long.
+    async fn narrow(&mut self) -> Result<(), Error> {
+        if self.cancelled {
+            return Ok(());
+        }
+        if let [_, .., (_, last)] = self.consumers[..]
+            && self.window.narrows(last)
+            && let Some((consumer, _)) = self.consumers.pop()
+        {
+            self.cancel(consumer).await?;
         }
         Ok(())
     }
@@ -268,7 +308,10 @@ impl Task<'_> {
             if self.depth().await? > 0 {
                 return Ok(());
             }
-            self.cancel().await?;
+            for (consumer, _) in std::mem::take(&mut self.consumers) {
+                self.cancel(consumer).await?;
+            }
+            self.cancelled = true;
         }
         for _ in 0..TAKEN_AT_ONCE {
             if self.inbox.lock().waiting() > 0 {
@@ -276,7 +319,7 @@ impl Task<'_> {
             }
             let options = BasicGetOptions::default();
             match self.channel.basic_get(self.queue.into(), options).await? {
-                Some(message) => self.inbox.push(message.delivery),
+                Some(message) => self.inbox.push([message.delivery]),
                 None => {
                     self.inbox.lock().proven_empty();
                     self.inbox.filled.notify_one();
@@ -287,17 +330,12 @@ impl Task<'_> {
         Ok(())
     }
 
-    /// Cancels all consumers and takes in what was on its way.
-    async fn cancel(&mut self) -> Result<(), Error> {
-        for consumer in &self.consumers {
-            let options = BasicCancelOptions::default();
-            self.channel.basic_cancel(consumer.tag(), options).await?;
-        }
-        self.cancelled = true;
-        for mut consumer in std::mem::take(&mut self.consumers) {
-            while let Some(delivery) = consumer.next().await {
-                self.inbox.push(delivery?);
-            }
+    /// Cancels a consumer and takes in what was on its way.
+    async fn cancel(&self, mut consumer: Consumer) -> Result<(), Error> {
+        let options = BasicCancelOptions::default();
+        self.channel.basic_cancel(consumer.tag(), options).await?;
+        while let Some(delivery) = consumer.next().await {
+            self.inbox.push([delivery?]);
         }
         Ok(())
     }

@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use lapin::message::Delivery;
 use pypz_core::ChannelError;
-use pypz_core::channel::Committer;
 use tokio::sync::Notify;
 
 use crate::pack::{self, PACK};
@@ -27,8 +25,8 @@ pub(crate) struct Inbox {
     /// There is something to do for the task.
     pub(crate) wake: Notify,
     /// Acknowledgements have reached the broker.
-    settled: Notify,
-    patience: Duration,
+    pub(crate) settled: Notify,
+    pub(crate) patience: Duration,
     /// So many messages are acknowledged at once, if not for another reason earlier.
     pub(crate) many: usize,
 }
@@ -127,9 +125,13 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a message in.
-    pub(crate) fn push(&self, delivery: Delivery) {
-        self.lock().push(delivery);
+    /// Takes messages in, all that are there at once: a wake-up of the reader for each would cost more than the message.
+    pub(crate) fn push(&self, deliveries: impl IntoIterator<Item = Delivery>) {
+        let mut state = self.lock();
+        for delivery in deliveries {
+            state.push(delivery);
+        }
+        drop(state);
         self.filled.notify_one();
     }
 
@@ -159,6 +161,11 @@ impl State {
     /// Takes in the messages of a channel in the order of their tags, whichever of its consumers they came to: who acknowledges
     /// one with all before it must have seen all before it.
     fn push(&mut self, delivery: Delivery) {
+        if delivery.delivery_tag == self.last_tag + 1 && self.early.is_empty() {
+            self.last_tag += 1;
+            self.take(delivery);
+            return;
+        }
         self.early.insert(delivery.delivery_tag, delivery);
         while let Some(next) = self.early.remove(&(self.last_tag + 1)) {
             self.last_tag += 1;
@@ -167,7 +174,8 @@ impl State {
     }
 
     fn take(&mut self, delivery: Delivery) {
-        let id = delivery.properties.message_id().as_ref().map(ToString::to_string);
+        let id = delivery.properties.message_id().as_ref();
+        let id = id.map(|id| id.as_str().to_owned());
         if let Some(id) = id.as_ref().and_then(|id| self.processed.take(id)) {
             self.again.push((delivery.delivery_tag, id));
             self.mixed = true;
@@ -221,6 +229,19 @@ impl State {
     /// How many records were not given out.
     pub(crate) const fn waiting(&self) -> u64 {
         self.records
+    }
+
+    /// Notes a position up to which everything is processed. Returns whether the task has to know: so many messages are due to
+    /// acknowledge, or the first, after which it waits a while for more.
+    pub(crate) fn note(&mut self, position: u64, many: usize) -> bool {
+        self.noted = self.noted.max(position);
+        let told = std::mem::replace(&mut self.told, true);
+        !told || self.has_due(many)
+    }
+
+    /// Whether the broker knows all that is processed.
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.acknowledged >= self.noted
     }
 
     /// How many messages of this connection the broker waits for.
@@ -300,117 +321,5 @@ impl State {
     }
 }
 
-/// Acknowledges the messages of one reader.
-pub(crate) struct InboxCommitter(pub(crate) std::sync::Arc<Inbox>);
-
-#[async_trait]
-impl Committer for InboxCommitter {
-    fn commit(&self, offset: u64) {
-        let mut state = self.0.lock();
-        state.noted = state.noted.max(offset);
-        let told = std::mem::replace(&mut state.told, true);
-        // A wake-up a message would cost more than the message.
-        let is_time = !told || state.has_due(self.0.many);
-        drop(state);
-        if is_time {
-            self.0.wake.notify_one();
-        }
-    }
-
-    async fn flush(&self) -> Result<(), ChannelError> {
-        let inbox = &self.0;
-        inbox.lock().flushing += 1;
-        inbox.wake.notify_one();
-        let done = async {
-            loop {
-                let settled = inbox.settled.notified();
-                tokio::pin!(settled);
-                settled.as_mut().enable();
-                {
-                    let state = inbox.lock();
-                    if state.acknowledged >= state.noted {
-                        return Ok(());
-                    }
-                    if let Some(failure) = &state.failure {
-                        return Err(failure.clone());
-                    }
-                }
-                settled.await;
-            }
-        };
-        let flushed = tokio::time::timeout(inbox.patience, done).await;
-        inbox.lock().flushing -= 1;
-        flushed.unwrap_or_else(|_| {
-            Err(ChannelError::Deadline {
-                port: inbox.channel.clone(),
-                waited_for: "the broker to take acknowledgements".to_owned(),
-                seconds: inbox.patience.as_secs(),
-            })
-        })
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use lapin::protocol::BasicProperties;
-
-    fn message(tag: u64, id: &str) -> Delivery {
-        let mut delivery = Delivery::mock(tag, "".into(), "".into(), false, vec![1]);
-        delivery.properties = BasicProperties::default().with_message_id(id.into());
-        delivery
-    }
-
-    #[test]
-    fn only_what_is_processed_is_acknowledged_and_many_at_once() {
-        let mut state = State::default();
-        for tag in 1..=4 {
-            state.push(message(tag, &tag.to_string()));
-        }
-        assert_eq!(state.due(), (None, 0));
-        state.noted = 3;
-        assert_eq!(state.due(), (Some(Acknowledge::UpTo(3)), 3));
-        assert_eq!(state.in_hand(), 1);
-    }
-
-    #[test]
-    fn what_comes_again_after_a_lost_connection_is_not_given_out_twice() {
-        let mut state = State::default();
-        for (tag, id) in [(1, "a"), (2, "b"), (3, "c")] {
-            state.push(message(tag, id));
-        }
-        // Two are given out, the third was not, and comes again as a new one.
-        (0..2).for_each(|_| drop(state.pop()));
-        state.reconnected();
-        assert_eq!((state.received, state.waiting(), state.in_hand()), (2, 0, 2));
-        // In the order of the tags, whoever brings them.
-        for (tag, id) in [(3, "x"), (1, "c"), (2, "b")] {
-            state.push(message(tag, id));
-        }
-        assert_eq!((state.received, state.waiting()), (4, 2));
-        // "b" has a greater tag than "c", which is not processed.
-        state.noted = 2;
-        assert_eq!(state.due(), (Some(Acknowledge::Each(vec![2])), 2));
-        state.noted = 4;
-        assert_eq!(state.due(), (Some(Acknowledge::UpTo(3)), 4));
-        // "a" was processed and comes late: nobody is to see it again.
-        state.push(message(4, "a"));
-        assert_eq!((state.received, state.waiting()), (4, 2));
-        assert_eq!(state.due(), (Some(Acknowledge::UpTo(4)), 4));
-    }
-
-    #[test]
-    fn an_empty_pack_and_a_form_of_tomorrow_are_malformed() {
-        for (tag, content) in [(1, PACK), (2, "application/vnd.pypz.pack.2")] {
-            let mut state = State {
-                last_tag: tag - 1,
-                ..State::default()
-            };
-            let mut delivery = message(tag, "a");
-            delivery.data = Vec::new();
-            delivery.properties = delivery.properties.with_content_type(content.into());
-            state.push(delivery);
-            assert_eq!(state.pop().unwrap().form, Form::Malformed);
-        }
-    }
-}
+mod tests;

@@ -22,6 +22,7 @@
 
 mod acknowledge;
 mod clients;
+mod committer;
 mod config;
 mod consumer;
 mod error;
@@ -34,6 +35,7 @@ mod queues;
 mod reader;
 mod status;
 mod transport;
+mod window;
 mod writer;
 
 pub use config::SETTINGS;

@@ -8,7 +8,8 @@ use pypz_core::channel::{ChannelReader, ChannelSpec, Committer, Details, RawReco
 use pypz_core::codec::CodecError;
 
 use crate::clients::{Clients, ended};
-use crate::inbox::{Form, Inbox, InboxCommitter, Message};
+use crate::committer::InboxCommitter;
+use crate::inbox::{Form, Inbox, Message};
 use crate::pack::Cursor;
 use crate::{config, consumer, queues};
 
@@ -22,6 +23,7 @@ pub struct RabbitMqChannelReader {
     spec: Arc<ChannelSpec>,
     index: u32,
     inbox: Arc<Inbox>,
+    prefetch: u16,
     task: Option<tokio::task::JoinHandle<()>>,
     /// A message that was begun and not finished, because the sink was full, and how many of its records are left.
     current: Option<(Message, Cursor, u32)>,
@@ -48,6 +50,7 @@ impl RabbitMqChannelReader {
             spec,
             index,
             inbox,
+            prefetch,
             task: None,
             current: None,
             position: 0,
@@ -117,7 +120,7 @@ impl ChannelReader for RabbitMqChannelReader {
     async fn open(&mut self, _start: StartAt) -> Result<(), ChannelError> {
         let queue = queues::queue_of(&self.spec, self.index);
         let (clients, inbox) = (Arc::clone(&self.clients), Arc::clone(&self.inbox));
-        let prefetch = config::prefetch(&self.spec);
+        let prefetch = self.prefetch;
         self.task = Some(self.clients.spawn(consumer::run(clients, inbox, queue, prefetch)));
         let patience = self.spec.timing.patience;
         let consumes = async {
@@ -185,8 +188,12 @@ impl ChannelReader for RabbitMqChannelReader {
     async fn readable(&mut self) {
         let is_starved = {
             let mut state = self.inbox.lock();
+            if self.current.is_some() || state.waiting() > 0 {
+                // `end` has taken the wake-up, which is one for many messages.
+                return;
+            }
             state.hungry = true;
-            state.in_hand() >= usize::from(config::prefetch(&self.spec))
+            state.in_hand() >= usize::from(self.prefetch)
         };
         if is_starved {
             // All that may be in hand is given out: the task has to ask for more.

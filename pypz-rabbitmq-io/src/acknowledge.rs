@@ -124,11 +124,19 @@ impl<'a> Publisher<'a> {
                 self.outbox.wake.notified().await;
                 continue;
             }
-            // Confirms come in order and in crowds: waiting for the one in the middle costs a wake-up for half of them, not
-            // one each. What waits alone is waited for itself.
+            // Confirms come in crowds: waiting for the one in the middle costs a wake-up for half of them, not one each. What
+            // waits alone is waited for itself. Those of several queues come in any order, so the middle may be there before
+            // the first.
             let middle = (self.confirms.len() - 1) / 2;
+            let is_there =
+                |(_, confirm): &(Arc<Outgoing>, Confirm<'_>)| !matches!(confirm, MaybeDone::Future(_));
+            let watched = if self.confirms.get(middle).is_some_and(is_there) {
+                0
+            } else {
+                middle
+            };
             let outbox = self.outbox;
-            let Some((_, confirm)) = self.confirms.get_mut(middle) else {
+            let Some((_, confirm)) = self.confirms.get_mut(watched) else {
                 continue;
             };
             tokio::select! {

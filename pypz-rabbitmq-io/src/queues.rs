@@ -190,16 +190,34 @@ async fn declare(opened: &Channel, spec: &ChannelSpec) -> Result<(), Error> {
     Ok(())
 }
 
-/// Refuses to go on beside the queue of a replica that this layout does not have.
-async fn refuse_other_layout(clients: &Clients, spec: &ChannelSpec) -> Result<(), ChannelError> {
-    let other = format!("{}-{}", spec.name(), queues(spec).len());
+/// Refuses to go on with the queues of another number of replicas: beside one that this layout does not have, or without one
+/// that it has while the channel is complete, which its last object says.
+async fn refuse_other_layout(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result<(), ChannelError> {
+    let ours = queues(spec);
+    let other = format!("{}-{}", spec.name(), ours.len());
     if let Some(unread) = unread(clients, spec, &other).await? {
         return Err(ChannelError::Mismatch {
             object: format!("queue {other}"),
             reason: format!(
                 "it is there with {unread} messages in it, but the pipeline has {} queues: another number of replicas made it; \
                  read it empty with that, or delete it",
-                queues(spec).len()
+                ours.len()
+            ),
+        });
+    }
+    let [(first, _), .., (last, _)] = &ours[..] else {
+        return Ok(());
+    };
+    if !is_there(clients, spec, last).await?
+        && is_there(clients, spec, first).await?
+        && is_there(clients, spec, &stream(spec.name(), Side::Writers)).await?
+    {
+        return Err(ChannelError::Mismatch {
+            object: format!("queue {last}"),
+            reason: format!(
+                "it is not there, but the pipeline has {} queues and queue {first} is there: another number of replicas made the \
+                 channel; read it empty with that, or delete it",
+                ours.len()
             ),
         });
     }

@@ -68,6 +68,10 @@ fn queues_of_another_number_of_replicas_are_kept_and_refused() {
         "queue {name}.sink.input-3: it is there with 0 messages in it, but the pipeline has 3 queues"
     );
     assert!(ended.stderr.contains(&what), "{}", ended.stderr);
+    let ended = fanout("5", "standard");
+    assert_eq!(ended.code, Some(123), "{}", ended.stderr);
+    let what = format!("queue {name}.sink.input-4: it is not there, but the pipeline has 5 queues");
+    assert!(ended.stderr.contains(&what), "{}", ended.stderr);
     let deleted = fanout("4", "resource-deletion-only");
     assert_eq!(deleted.code, Some(0), "{}", deleted.stderr);
 }

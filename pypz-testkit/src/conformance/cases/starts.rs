@@ -1,6 +1,6 @@
 //! Many starts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::setup::Shape;
 use super::super::site::Site;
@@ -16,7 +16,10 @@ pub(in super::super) fn starts() -> u32 {
 }
 
 /// Proves: the parts of a pipeline find each other in any start order, and all of them end.
+///
+/// Prints how long they take, from the start of the last part to the end of all.
 pub async fn many_starts_in_any_order_all_end(site: &Site) {
+    let mut times = Vec::new();
     for start in 0..starts() {
         let stage = Stage::new(site, "starts", |setup| {
             setup.shape = Shape::Chain;
@@ -29,20 +32,33 @@ pub async fn many_starts_in_any_order_all_end(site: &Site) {
             let other = usize::try_from(random()).unwrap_or_default() % (last + 1);
             parts.swap(last, other);
         }
-        let mut executions = Vec::new();
+        let (mut executions, mut last) = (Vec::new(), Instant::now());
         for part in parts {
+            last = Instant::now();
             executions.push(stage.run_only(&[part]));
             tokio::time::sleep(Duration::from_millis(random() % 100)).await;
         }
         for execution in executions {
             execution.ends(0).await;
         }
+        times.push(last.elapsed());
         let ledger = stage.ledger();
         for sink in ["sink", "audit"] {
             assert_eq!(ledger.count(sink), 100, "start {start}, in the order {parts:?}");
             ledger.exactly_once(sink, &["source@0"], 100);
         }
     }
+    times.sort_unstable();
+    let last = times.last().copied().unwrap_or_default();
+    let at = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or(last);
+    eprintln!(
+        "{} starts at {}: p50 {:.2?}, p99 {:.2?}, longest {:.2?}",
+        times.len(),
+        site.location().split('@').next_back().unwrap_or_default(),
+        at(50),
+        at(99),
+        last
+    );
 }
 
 /// Numbers that look random, the same for the same text (splitmix64).

@@ -51,7 +51,12 @@ pub(crate) async fn run(clients: Arc<Clients>, outbox: Arc<Outbox>) {
                 return;
             }
             Err(Lost::Connection(error)) if is_refusal(&error) => {
-                outbox.refuse(transport(&clients.location, &outbox.channel, "publishing", &error));
+                outbox.refuse(transport(
+                    &clients.location,
+                    &outbox.channel,
+                    "publishing",
+                    &error,
+                ));
                 return;
             }
             Err(lost) => {

@@ -14,12 +14,22 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 /// How many records the source sends.
 const COUNT: u64 = 1_200;
 
+/// Before which record it waits for the gate, so that nobody is done before the last disturbance is over.
+const HELD_AT: u64 = 1_000;
+
 /// `source` → `relay` → `sink`, paced so that there is time to disturb it.
 fn stage(site: &Site, stem: &str, change: impl FnOnce(&mut Setup)) -> Stage {
     Stage::new(site, stem, |setup| {
         (setup.shape, setup.exactly_once) = (Shape::Relayed, true);
         (setup.count, setup.batch, setup.pause) = (COUNT, 10, Duration::from_millis(10));
         change(setup);
+    })
+}
+
+/// The same, with a source that waits before its last records.
+fn held(site: &Site, stem: &str, relays: u32) -> Stage {
+    stage(site, stem, |setup| {
+        (setup.hold_at, setup.relays) = (Some(HELD_AT), relays)
     })
 }
 
@@ -71,7 +81,7 @@ pub async fn a_broadcast_and_an_operator_with_two_outputs_give_every_record_once
 /// Proves: kill -9 in the middle of transactions, again and again, doubles and loses nothing, and keeps the order.
 pub async fn a_relay_that_is_killed_again_and_again_doubles_nothing(site: &Site) {
     let _alone = ONE_AT_A_TIME.lock().await;
-    let stage = stage(site, "killed", |_| {});
+    let stage = held(site, "killed", 1);
     let witnesses = witnesses(&stage);
     let mut relay = stage.process(&["relay"]);
     for arrived in [150, 400, 650, 900] {
@@ -79,6 +89,7 @@ pub async fn a_relay_that_is_killed_again_and_again_doubles_nothing(site: &Site)
         relay.kill();
         relay = stage.process(&["relay"]);
     }
+    stage.open("go");
     all_end(&stage, witnesses, vec![relay]).await;
     stage.ledger().in_order("sink");
 }
@@ -86,7 +97,7 @@ pub async fn a_relay_that_is_killed_again_and_again_doubles_nothing(site: &Site)
 /// Proves: a source that says where it is is started again behind the last record that counts.
 pub async fn a_source_that_is_killed_goes_on_where_it_was(site: &Site) {
     let _alone = ONE_AT_A_TIME.lock().await;
-    let stage = stage(site, "origin", |_| {});
+    let stage = held(site, "origin", 1);
     let others = stage.run_only(&["relay", "sink"]);
     let mut source = stage.process(&["source"]);
     for arrived in [200, 500, 800] {
@@ -94,6 +105,7 @@ pub async fn a_source_that_is_killed_goes_on_where_it_was(site: &Site) {
         source.kill();
         source = stage.process(&["source"]);
     }
+    stage.open("go");
     source.ends(0).await;
     others.ends(0).await;
     stage.ledger().exactly_once("sink", &["source@0"], COUNT);
@@ -104,7 +116,7 @@ pub async fn a_source_that_is_killed_goes_on_where_it_was(site: &Site) {
 /// way round.
 pub async fn replicas_that_move_to_other_processes_double_nothing(site: &Site) {
     let _alone = ONE_AT_A_TIME.lock().await;
-    let stage = stage(site, "moved", |setup| setup.relays = 2);
+    let stage = held(site, "moved", 2);
     let witnesses = witnesses(&stage);
     let mut together = stage.process(&["relay"]);
     stage.until_arrived("sink", 200).await;
@@ -114,6 +126,7 @@ pub async fn replicas_that_move_to_other_processes_double_nothing(site: &Site) {
     for relay in &mut apart {
         relay.kill();
     }
+    stage.open("go");
     all_end(&stage, witnesses, vec![stage.process(&["relay"])]).await;
 }
 
@@ -121,7 +134,7 @@ pub async fn replicas_that_move_to_other_processes_double_nothing(site: &Site) {
 /// learns that it was replaced.
 pub async fn a_relay_that_was_frozen_and_replaced_doubles_nothing(site: &Site) {
     let _alone = ONE_AT_A_TIME.lock().await;
-    let stage = stage(site, "frozen", |setup| setup.hold_at = Some(1_000));
+    let stage = held(site, "frozen", 1);
     let witnesses = witnesses(&stage);
     let frozen = stage.process(&["relay"]);
     stage.until_arrived("sink", 300).await;
@@ -155,12 +168,13 @@ pub async fn a_relay_that_fails_has_not_sent_what_it_had_not_finished(site: &Sit
 /// Proves: SIGTERM commits what is finished, and the next start goes on behind it.
 pub async fn a_drained_relay_goes_on_and_doubles_nothing(site: &Site) {
     let _alone = ONE_AT_A_TIME.lock().await;
-    let stage = stage(site, "drained", |_| {});
+    let stage = held(site, "drained", 1);
     let witnesses = witnesses(&stage);
     let relay = stage.process(&["relay"]);
     stage.until_arrived("sink", 300).await;
     relay.terminate();
     relay.ends(143).await;
+    stage.open("go");
     all_end(&stage, witnesses, vec![stage.process(&["relay"])]).await;
     stage.ledger().in_order("sink");
 }

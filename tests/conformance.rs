@@ -13,10 +13,7 @@ mod kafka {
     use pypz_testkit::conformance::Site;
 
     pypz_testkit::conformance!(Site::durable(format!("kafka://{}", brokers::kafka())));
-    pypz_testkit::conformance_exactly_once!(
-        Site::durable(format!("kafka://{}", brokers::kafka()))
-            .short_transactions(r#"{"transaction.timeout.ms": "1000"}"#)
-    );
+    pypz_testkit::conformance_exactly_once!(Site::durable(format!("kafka://{}", brokers::kafka())));
 }
 
 #[cfg(feature = "rabbitmq")]

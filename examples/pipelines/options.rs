@@ -34,7 +34,7 @@ Examples:
   pipelines fanout --replicas 8 --records 5000000 --json     a measurement, one line of JSON
 
 Pipeline files:
-  pipelines run examples/pipelines/flights.yaml --set report.output=/tmp/flights.json
+  pipelines run examples/pipelines/flights.yaml --set report.output=flights.json
   pipelines validate FILE                                    all that is wrong with it, with line and column
   pipelines show flights > flights.yaml                      the file of a job
   pipelines stubs FILE --out DIR                             Python classes for what runs in Rust

@@ -55,12 +55,11 @@ impl CommitTracker {
             return;
         }
         self.last.clone_from(&positions);
-        let checkpoint = Checkpoint {
+        let mut checkpoint = Checkpoint {
             positions,
             source,
             written: self.outputs.iter().map(|output| output.written()).collect(),
         };
-        let mut checkpoint = checkpoint;
         if self.waiting.len() >= WAITING_CHECKPOINTS
             && let Some(joined) = self.waiting.pop_back()
         {

@@ -72,7 +72,8 @@ pub(super) async fn open(
                 .next(),
         )?;
         let resumed = member.begin(earlier, run).await?;
-        position = resumed.sources.get(&planned.index).cloned();
+        // A run that began without transactions has its positions in the status log.
+        position = resumed.sources.get(&planned.index).cloned().or(position);
         for (at, input) in inputs.iter_mut().enumerate() {
             if let Some((place, _)) = input {
                 place.joined.position = resumed.broadcasts.get(&(at, planned.index)).copied();

@@ -80,7 +80,7 @@ macro_rules! conformance_exactly_once {
             exactly::a_relay_that_was_frozen_and_replaced_doubles_nothing;
             exactly::a_relay_that_fails_has_not_sent_what_it_had_not_finished;
             exactly::a_drained_relay_goes_on_and_doubles_nothing;
-            exactly::a_transaction_that_the_broker_gave_up_is_begun_again_in_the_same_process;
+            exactly::a_call_that_does_not_return_is_begun_again_in_the_same_process;
         }
     };
 }

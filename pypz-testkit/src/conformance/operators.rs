@@ -114,7 +114,7 @@ pub(super) struct Relay {
     /// Fails with so many records handed on, unless the gate `mended` is open.
     #[parameter(name = "failsAt")]
     fails_at: Option<usize>,
-    /// Stands still with this record sent until the gate `relayed` is open, the first time that it comes.
+    /// Stands still for ever with this record sent, the first time that it comes.
     #[parameter(name = "stillAt")]
     still_at: Option<i64>,
     relayed: usize,
@@ -131,7 +131,7 @@ impl Operator for Relay {
         if let Some(at) = stands
             && File::create_new(Path::new(&self.folder).join(format!("still.{at}"))).is_ok()
         {
-            gate(&self.folder, "relayed").await;
+            std::future::pending::<()>().await;
         }
         if self.fails_at.is_some_and(|at| self.relayed >= at)
             && !Path::new(&self.folder).join("mended").exists()

@@ -74,7 +74,6 @@ pub(super) struct Setup {
     pub(super) relays: u32,
     pub(super) relay_fails_at: Option<usize>,
     pub(super) relay_still_at: Option<i64>,
-    pub(super) channel_config: Option<String>,
     pub(super) exactly_once: bool,
     pub(super) buffer_bytes: Option<usize>,
 }
@@ -102,7 +101,6 @@ impl Setup {
             relays: 1,
             relay_fails_at: None,
             relay_still_at: None,
-            channel_config: None,
             exactly_once: false,
             buffer_bytes: None,
         }
@@ -113,11 +111,6 @@ impl Setup {
         let mut pipeline = Pipeline::new(&self.name);
         pipeline.patience(self.patience);
         pipeline.set_parameter(">>channelLocation", &self.location);
-        if let Some(config) = &self.channel_config {
-            let config: serde_json::Value =
-                serde_json::from_str(config).unwrap_or_else(|error| panic!("{config}: {error}"));
-            pipeline.set_parameter(">>channelConfig", config);
-        }
         if self.exactly_once {
             pipeline.exactly_once();
         }

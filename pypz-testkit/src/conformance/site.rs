@@ -34,7 +34,6 @@ pub struct Site {
     lifetime: Lifetime,
     sharing: Sharing,
     patience: Duration,
-    short_transactions: Option<&'static str>,
     test: String,
 }
 
@@ -45,7 +44,6 @@ impl Site {
             lifetime,
             sharing: Sharing::InTurn,
             patience: Duration::from_secs(8),
-            short_transactions: None,
             test: String::new(),
         }
     }
@@ -74,17 +72,6 @@ impl Site {
     pub const fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
-    }
-
-    /// The channel configuration with which the broker soon gives up a transaction that stays open, as JSON.
-    #[must_use]
-    pub const fn short_transactions(mut self, config: &'static str) -> Self {
-        self.short_transactions = Some(config);
-        self
-    }
-
-    pub(super) fn shortly(&self) -> Option<String> {
-        self.short_transactions.map(str::to_owned)
     }
 
     pub(super) fn called(mut self, test: String) -> Self {

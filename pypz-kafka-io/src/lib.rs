@@ -16,9 +16,11 @@
 mod acknowledge;
 mod broadcast;
 mod clients;
+mod committer;
 mod config;
 mod consumer;
 mod error;
+mod lost;
 mod own_position;
 mod ports;
 mod reader;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pypz_core::ChannelError;
-use pypz_core::channel::{ChannelSpec, Delivery};
+use pypz_core::channel::{ChannelSpec, Delivery, PoisonPolicy};
 use pypz_core::protocol::Side;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
@@ -15,8 +15,9 @@ use rdkafka::topic_partition_list::Offset;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::clients::{Clients, REQUEST, blocking, insistently};
+use crate::committer::ReaderContext;
 use crate::config::FRAMING_BYTES;
-use crate::consumer::{ChannelConsumer, ReaderContext};
+use crate::consumer::ChannelConsumer;
 use crate::tail::last_records;
 
 /// The longest name of a topic.
@@ -65,11 +66,20 @@ pub(crate) async fn create(clients: &Arc<Clients>, spec: &ChannelSpec) -> Result
     if spec.max_record_bytes > BROKER_RECORD_BYTES {
         data = data.set("max.message.bytes", &record_limit);
     }
-    let topics = [
+    let mut topics = vec![
         data,
         NewTopic::new(&states[0], 1, copies()),
         NewTopic::new(&states[1], 1, copies()),
     ];
+    let dead = spec.dead_letters_name();
+    if spec.on_poison == PoisonPolicy::DeadLetter {
+        let letters = NewTopic::new(&dead, 1, copies());
+        topics.push(if spec.max_record_bytes > BROKER_RECORD_BYTES {
+            letters.set("max.message.bytes", &record_limit)
+        } else {
+            letters
+        });
+    }
     let options = AdminOptions::new()
         .request_timeout(Some(REQUEST))
         .operation_timeout(Some(REQUEST));
@@ -97,11 +107,14 @@ pub(crate) async fn exists(
     patience: Duration,
 ) -> Result<(), ChannelError> {
     let channel = spec.name().to_owned();
-    let wanted = [
+    let mut wanted = vec![
         (channel.clone(), spec.partitions()),
         (status_topic(&channel, Side::Readers), 1),
         (status_topic(&channel, Side::Writers), 1),
     ];
+    if spec.on_poison == PoisonPolicy::DeadLetter {
+        wanted.push((spec.dead_letters_name(), 1));
+    }
     for (topic, wanted) in wanted {
         let asked = topic.clone();
         let look = move |clients: &Clients, left| match clients.partitions(&asked, left)? {
@@ -271,7 +284,21 @@ pub(crate) async fn skip_to_end(
         .map_err(|error: KafkaError| clients.failed(spec.name(), "marking records as read", &error))
 }
 
-/// Deletes the topics and the group, unless records are unread.
+/// How many dead letters there are, and 0 if there never was a place for them. Blocks.
+fn dead_letters(clients: &Clients, spec: &ChannelSpec) -> Result<u64, KafkaError> {
+    let dead = spec.dead_letters();
+    if spec.on_poison != PoisonPolicy::DeadLetter || clients.partitions(dead.name(), REQUEST)?.is_none() {
+        return Ok(0);
+    }
+    let (low, high) = clients.watermarks(dead.name(), 0)?;
+    let last = last_records(clients, &dead, &BTreeMap::from([(0, (low, high))]))?;
+    Ok(last
+        .get(&0)
+        .and_then(|last| u64::try_from(last - low).ok())
+        .unwrap_or(0))
+}
+
+/// Deletes the topics and the group, unless records are unread. Dead letters are kept for whoever looks after them.
 pub(crate) async fn delete(
     clients: &Arc<Clients>,
     spec: &Arc<ChannelSpec>,
@@ -283,12 +310,14 @@ pub(crate) async fn delete(
         if held.partitions(planned.name(), REQUEST)?.is_none() {
             return Ok(None);
         }
-        unread(&held, Asking::new(&held, &planned, open)?.consumer(), &planned).map(Some)
+        let unread = unread(&held, Asking::new(&held, &planned, open)?.consumer(), &planned)?;
+        Ok(Some((unread, dead_letters(&held, &planned)?)))
     });
     let left = left
         .await
         .map_err(|error: KafkaError| clients.failed(channel, "looking for unread records", &error))?;
-    let unread: u64 = left.iter().flatten().map(|(_, _, unread)| unread).sum();
+    let (rows, dead) = left.unwrap_or_default();
+    let unread: u64 = rows.iter().map(|(_, _, unread)| unread).sum();
     if unread > 0 {
         return Err(ChannelError::Unread {
             object: format!("topic {channel}"),
@@ -299,7 +328,13 @@ pub(crate) async fn delete(
     let options = AdminOptions::new()
         .request_timeout(Some(REQUEST))
         .operation_timeout(Some(REQUEST));
-    let topics = [channel, &states[0], &states[1]];
+    let letters = spec.dead_letters_name();
+    let mut topics = vec![channel, &states[0], &states[1]];
+    match (spec.on_poison, dead) {
+        (PoisonPolicy::DeadLetter, 0) => topics.push(&letters),
+        (PoisonPolicy::DeadLetter, dead) => tracing::warn!("{dead} dead letters are kept in topic {letters}"),
+        _ => {}
+    }
     let deleted = clients.admin.delete_topics(&topics, &options).await;
     for outcome in deleted.map_err(|error| clients.failed(channel, "deleting topics", &error))? {
         match outcome {

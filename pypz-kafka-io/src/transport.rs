@@ -37,6 +37,10 @@ impl Transport for KafkaTransport {
         true
     }
 
+    fn keeps_dead_letters(&self) -> bool {
+        true
+    }
+
     fn problems(&self, spec: &ChannelSpec) -> Vec<String> {
         let mut problems = config::problems(spec);
         problems.extend(topics::name_problem(spec));
@@ -178,6 +182,14 @@ impl Connection for KafkaConnectionHandle {
             Arc::clone(channel),
             acknowledgements,
         )))
+    }
+
+    fn dead_letters(
+        &self,
+        channel: &Arc<ChannelSpec>,
+        index: u32,
+    ) -> Result<Box<dyn ChannelWriter>, ChannelError> {
+        self.writer(&Arc::new(channel.dead_letters()), index)
     }
 
     fn transactor(&self, scope: TransactionScope) -> Result<Arc<dyn Transactor>, ChannelError> {

@@ -11,7 +11,7 @@ use lapin::{BasicProperties, Channel, Confirmation, Error};
 
 use crate::clients::{Clients, Pauses};
 use crate::error::{is_missing, is_refusal, is_starting, transport, words};
-use crate::outbox::{Outbox, Outgoing, WINDOW};
+use crate::outbox::{Content, Outbox, Outgoing, WINDOW};
 use crate::pack::PACK;
 
 /// AMQP's delivery mode of messages that survive a restart of the broker.
@@ -164,11 +164,13 @@ impl<'a> Publisher<'a> {
             let mut properties = BasicProperties::default()
                 .with_delivery_mode(PERSISTENT)
                 .with_message_id(id.into());
-            if message.is_pack {
-                properties = properties.with_content_type(PACK.into());
+            match &message.content {
+                Content::Record => {}
+                Content::Headed(headers) => properties = properties.with_headers(headers.clone()),
+                Content::Pack => properties = properties.with_content_type(PACK.into()),
             }
             let key = outbox.routing_keys.get(message.partition as usize);
-            let (exchange, key) = (outbox.channel.as_str().into(), key.cloned().unwrap_or_default());
+            let (exchange, key) = (outbox.exchange.clone(), key.cloned().unwrap_or_default());
             channel
                 .basic_publish(exchange, key, mandatory, &message.body, properties)
                 .await?

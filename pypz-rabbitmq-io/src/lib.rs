@@ -25,6 +25,7 @@ mod clients;
 mod committer;
 mod config;
 mod consumer;
+mod dead_letters;
 mod error;
 mod inbox;
 mod link;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use lapin::types::ShortString;
+use lapin::types::{FieldTable, ShortString};
 use pypz_core::ChannelError;
 use pypz_core::channel::WriteProgress;
 use pypz_core::protocol::End;
@@ -17,15 +17,26 @@ pub(crate) const WINDOW: usize = 1_024;
 pub(crate) struct Outgoing {
     pub(crate) partition: u32,
     pub(crate) body: Vec<u8>,
-    pub(crate) is_pack: bool,
+    pub(crate) content: Content,
     pub(crate) records: u32,
     /// The number of its first record among all of this writer.
     pub(crate) first: u64,
 }
 
+/// What the body of a message is.
+pub(crate) enum Content {
+    /// A record that has nothing beside its bytes.
+    Record,
+    /// A record, and headers of the message.
+    Headed(FieldTable),
+    /// Records with what they have, packed.
+    Pack,
+}
+
 /// Shared by a writer, its progress and the task that talks to the broker.
 pub(crate) struct Outbox {
     pub(crate) channel: String,
+    pub(crate) exchange: ShortString,
     /// What makes the ids of this writer's messages its own.
     pub(crate) writer: String,
     /// By partition.
@@ -55,10 +66,11 @@ pub(crate) struct State {
 }
 
 impl Outbox {
-    pub(crate) fn new(channel: &str, routing_keys: Vec<String>, most_bytes: usize) -> Self {
+    pub(crate) fn new(channel: &str, exchange: &str, routing_keys: Vec<String>, most_bytes: usize) -> Self {
         let counts = vec![0; routing_keys.len()];
         Self {
             channel: channel.to_owned(),
+            exchange: exchange.into(),
             writer: uuid::Uuid::now_v7().simple().to_string(),
             routing_keys: routing_keys.into_iter().map(Into::into).collect(),
             state: Mutex::new(State {
@@ -199,7 +211,7 @@ impl State {
     pub(crate) fn open_pack(&mut self, partition: u32) -> Option<&mut Outgoing> {
         self.waiting
             .back_mut()
-            .filter(|last| last.is_pack && last.partition == partition)
+            .filter(|last| matches!(last.content, Content::Pack) && last.partition == partition)
     }
 
     /// How many records wait to be published.

@@ -12,7 +12,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Error, ExchangeKind};
 use pypz_core::ChannelError;
-use pypz_core::channel::{ChannelSpec, Delivery};
+use pypz_core::channel::{ChannelSpec, Delivery, PoisonPolicy};
 use pypz_core::protocol::Side;
 
 use crate::clients::{Clients, LOOK_AGAIN};
@@ -36,11 +36,6 @@ pub(crate) fn stream(channel: &str, side: Side) -> String {
         Side::Readers => format!("{channel}.reader.status"),
         Side::Writers => format!("{channel}.writer.status"),
     }
-}
-
-/// Where messages go that no replica survives.
-fn dead_letters(channel: &str) -> String {
-    format!("{channel}.dead-letters")
 }
 
 /// The queue of a reader: one for all that compete, else one each, named as pypz-python names them.
@@ -152,7 +147,7 @@ async fn declare(opened: &Channel, spec: &ChannelSpec) -> Result<(), Error> {
     opened
         .exchange_declare(channel.into(), kind, durable, FieldTable::default())
         .await?;
-    let dead = dead_letters(channel);
+    let dead = spec.dead_letters_name();
     let quorum = table([("x-queue-type", text("quorum"))]);
     opened
         .queue_declare(dead.as_str().into(), DURABLE, quorum)
@@ -335,12 +330,16 @@ pub(crate) async fn purge(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result<
         .await
 }
 
-/// Fails if a message of the run is left behind: in a queue, or given up after too many attempts.
+/// Fails if a message of the run is left behind: in a queue, or given up after too many attempts where the channel's policy does
+/// not want it among the dead letters.
 pub(crate) async fn nothing_left(clients: &Clients, spec: &ChannelSpec) -> Result<(), ChannelError> {
     for (queue, _) in queues(spec) {
         is_read(clients, spec, &queue, || format!("queue {queue}")).await?;
     }
-    let dead = dead_letters(spec.name());
+    if spec.on_poison == PoisonPolicy::DeadLetter {
+        return Ok(());
+    }
+    let dead = spec.dead_letters_name();
     let object = || format!("queue {dead}, for messages that were given up after deliveryLimit attempts,");
     is_read(clients, spec, &dead, object).await
 }
@@ -351,7 +350,11 @@ pub(crate) async fn nothing_left(clients: &Clients, spec: &ChannelSpec) -> Resul
 pub(crate) async fn delete(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result<(), ChannelError> {
     let mut all: Vec<String> = queues(spec).into_iter().map(|(queue, _)| queue).collect();
     nothing_left(clients, spec).await?;
-    all.push(dead_letters(spec.name()));
+    let dead = spec.dead_letters_name();
+    match unread(clients, spec, &dead).await?.unwrap_or(0) {
+        0 => all.push(dead),
+        kept => tracing::warn!("{kept} dead letters are kept in queue {dead}"),
+    }
     all.extend(Side::BOTH.map(|side| stream(spec.name(), side)));
     let work = |opened: Channel| -> BoxFuture<'static, Result<(), Error>> {
         let (spec, all) = (Arc::clone(spec), all.clone());
@@ -382,19 +385,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn streams_and_dead_letters_have_names_of_their_own() {
-        let names = [
-            stream("pl.r.in", Side::Readers),
-            stream("pl.r.in", Side::Writers),
-            dead_letters("pl.r.in"),
-        ];
-        assert_eq!(
-            names,
-            [
-                "pl.r.in.reader.status",
-                "pl.r.in.writer.status",
-                "pl.r.in.dead-letters"
-            ]
-        );
+    fn the_streams_of_both_sides_have_the_names_that_pypz_python_gives_them() {
+        let names = [stream("pl.r.in", Side::Readers), stream("pl.r.in", Side::Writers)];
+        assert_eq!(names, ["pl.r.in.reader.status", "pl.r.in.writer.status",]);
     }
 }

@@ -74,14 +74,8 @@ impl RabbitMqChannelReader {
                 break;
             }
             let packed = match message.form {
-                Form::Bare => None,
                 Form::Pack => cursor.next(&message.body).unwrap_or_default(),
-                Form::Malformed => {
-                    return Err(CodecError::decode(
-                        "a pack of records",
-                        "its form is not known, or the lengths in it do not fit",
-                    ));
-                }
+                Form::Bare | Form::Malformed => None,
             };
             let mut details = || {
                 packed
@@ -89,12 +83,19 @@ impl RabbitMqChannelReader {
                     .map_or_else(Details::default, crate::pack::Packed::details)
             };
             let payload = packed.as_ref().map_or(&message.body[..], |packed| packed.payload);
-            sink.take(RawRecord {
+            let record = RawRecord {
                 partition,
                 offset: self.position,
                 payload,
                 details: &mut details,
-            })?;
+            };
+            match message.form {
+                Form::Bare | Form::Pack => sink.take(record)?,
+                Form::Malformed => {
+                    let words = "its form is not known, or the lengths in it do not fit";
+                    sink.refuse(record, CodecError::decode("a pack of records", words))?;
+                }
+            }
             self.position += 1;
             taken += 1;
             left -= 1;

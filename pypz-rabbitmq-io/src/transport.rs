@@ -10,6 +10,7 @@ use pypz_core::channel::{
 };
 
 use crate::clients::Clients;
+use crate::dead_letters::DeadLetterWriter;
 use crate::reader::RabbitMqChannelReader;
 use crate::status::RabbitMqStatusLog;
 use crate::writer::RabbitMqChannelWriter;
@@ -25,6 +26,10 @@ inventory::submit!(TransportRegistration::new(&RabbitMqTransport));
 impl Transport for RabbitMqTransport {
     fn schemes(&self) -> &'static [&'static str] {
         &["amqp", "amqps"]
+    }
+
+    fn keeps_dead_letters(&self) -> bool {
+        true
     }
 
     fn problems(&self, spec: &ChannelSpec) -> Vec<String> {
@@ -68,6 +73,15 @@ impl Connection for RabbitMqConnection {
 
     fn writer(&self, channel: &Arc<ChannelSpec>, index: u32) -> Result<Box<dyn ChannelWriter>, ChannelError> {
         let writer = RabbitMqChannelWriter::new(self.clients()?, Arc::clone(channel), index);
+        Ok(Box::new(writer))
+    }
+
+    fn dead_letters(
+        &self,
+        channel: &Arc<ChannelSpec>,
+        _index: u32,
+    ) -> Result<Box<dyn ChannelWriter>, ChannelError> {
+        let writer = DeadLetterWriter::new(self.clients()?, Arc::clone(channel));
         Ok(Box::new(writer))
     }
 

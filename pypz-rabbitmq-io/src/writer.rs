@@ -7,7 +7,7 @@ use pypz_core::ChannelError;
 use pypz_core::channel::{ChannelSpec, ChannelWriter, Delivery, EncodedBatch, Run, WriteProgress};
 
 use crate::clients::{Clients, ended};
-use crate::outbox::{Outbox, Outgoing, State};
+use crate::outbox::{Content, Outbox, Outgoing, State};
 use crate::{acknowledge, config, pack, queues};
 
 /// The most bytes in a message of more than one record.
@@ -42,7 +42,7 @@ impl RabbitMqChannelWriter {
         let most_records = config::records_per_message(&spec, index);
         let keys = (0..spec.partitions()).map(|partition| queues::routing_key(&spec, partition));
         let share = spec.buffer_bytes / spec.local_writers.len().max(1);
-        let outbox = Arc::new(Outbox::new(spec.name(), keys.collect(), share));
+        let outbox = Arc::new(Outbox::new(spec.name(), spec.name(), keys.collect(), share));
         Self {
             clients,
             spec,
@@ -101,7 +101,7 @@ impl RabbitMqChannelWriter {
             state.push(Outgoing {
                 partition,
                 body,
-                is_pack,
+                content: if is_pack { Content::Pack } else { Content::Record },
                 records: 1,
                 first: 0,
             });

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pypz::channel::{ChannelConfig, ChannelSpec, Delivery, Location, StatusEvent, StatusLog, transport_for};
+use pypz::channel::{
+    ChannelConfig, ChannelSpec, Delivery, Location, LostOffsetPolicy, PoisonPolicy, StatusEvent, StatusLog,
+    transport_for,
+};
 use pypz::protocol::{Layout, RunPolicy, Side, StatusRecord, Timing};
 use pypz_testkit::{brokers, names};
 use serde_json::{Value, json};
@@ -33,6 +36,8 @@ fn channel(name: &str, location: &str) -> Arc<ChannelSpec> {
         guarantee: pypz::channel::Guarantee::AtLeastOnce,
         max_record_bytes: 1_000_000,
         buffer_bytes: 1 << 20,
+        on_poison: PoisonPolicy::default(),
+        on_lost_offset: LostOffsetPolicy::default(),
     })
 }
 

@@ -191,6 +191,16 @@ pub trait RecordSink: Send {
     /// [`CodecError`] if it does not decode; the record is not taken.
     fn take(&mut self, record: RawRecord<'_>) -> Result<(), CodecError>;
 
+    /// Takes one record whose bytes the transport itself does not understand.
+    ///
+    /// # Errors
+    ///
+    /// The error, unless the port sets such records aside.
+    fn refuse(&mut self, record: RawRecord<'_>, error: CodecError) -> Result<(), CodecError> {
+        let _ = record;
+        Err(error)
+    }
+
     /// Takes a [`ValueBatch`] that moved through memory: consecutive records of a partition.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod location;
 pub mod memory;
 pub mod partitioning;
 mod pem;
+mod policy;
 mod registry;
 mod session;
 mod transaction;
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 pub use batch::{Details, EncodedBatch, EncodedRecord, RawRecord, RecordSink, Run, ValueBatch};
 pub use location::{ChannelConfig, Location, LocationError};
 pub use pem::{Pem, pem_problem};
+pub use policy::{DEAD_LETTER_HEADERS, LostOffsetPolicy, PoisonPolicy};
 pub use registry::{TransportRegistration, schemes, transport_for};
 pub(crate) use session::Leave;
 pub use session::{ChannelSession, ControlThread, Joined, Pace, Trouble, View};
@@ -60,6 +62,10 @@ pub struct ChannelSpec {
     pub max_record_bytes: usize,
     /// The most bytes that wait in this process, each way; default 64 MiB.
     pub buffer_bytes: usize,
+    /// What becomes of a record that does not decode.
+    pub on_poison: PoisonPolicy,
+    /// What a reader does when the records at its position are gone.
+    pub on_lost_offset: LostOffsetPolicy,
 }
 
 impl std::fmt::Debug for ChannelSpec {
@@ -142,6 +148,11 @@ pub trait Transport: Send + Sync + 'static {
         false
     }
 
+    /// Whether it keeps dead letters ([`Connection::dead_letters`]).
+    fn keeps_dead_letters(&self) -> bool {
+        false
+    }
+
     /// Finds what is wrong with a channel's location, configuration and names before anything runs: every problem, each
     /// with the mend.
     fn problems(&self, spec: &ChannelSpec) -> Vec<String>;
@@ -176,6 +187,24 @@ pub trait Connection: Send + Sync + 'static {
     ///
     /// [`ChannelError::Configuration`] if the writer cannot be configured.
     fn writer(&self, channel: &Arc<ChannelSpec>, index: u32) -> Result<Box<dyn ChannelWriter>, ChannelError>;
+
+    /// Makes a writer of a channel's dead letters ([`ChannelSpec::dead_letters`]), for one of its readers. It writes records
+    /// as they are, with their headers, to where tools of the broker find them; they are kept when the channel is deleted.
+    /// `create_resources` has made the place, if the channel's [`PoisonPolicy`] wants it.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError::Configuration`] if the transport has none.
+    fn dead_letters(
+        &self,
+        channel: &Arc<ChannelSpec>,
+        index: u32,
+    ) -> Result<Box<dyn ChannelWriter>, ChannelError> {
+        Err(ChannelError::Configuration {
+            port: format!("{}, reader {index}", channel.name()),
+            reason: "this transport keeps no dead letters".to_owned(),
+        })
+    }
 
     /// Makes the transactions of one operator in this process. Nothing happens on the broker yet.
     ///

@@ -8,7 +8,8 @@ use super::run::RunShared;
 use super::settlement::{InRounds, Settlement};
 use crate::channel::partitioning::Partitioner;
 use crate::channel::{
-    ChannelReader, ChannelSession, ChannelSpec, Committer, Joined, Leave, WriteProgress, transport_for,
+    ChannelReader, ChannelSession, ChannelSpec, Committer, Joined, Leave, PoisonPolicy, WriteProgress,
+    transport_for,
 };
 use crate::error::ChannelError;
 use crate::operator::ErasedOperator;
@@ -80,41 +81,52 @@ pub(super) async fn open(
             }
         }
     }
-    let (readers, committers) = open_inputs(operator, planned, shared, inputs).await?;
-    let progress = open_outputs(operator, planned, shared, outputs, round.as_ref()).await?;
+    let opened = open_inputs(operator, planned, shared, inputs, round.as_ref()).await?;
+    let mut progress = open_outputs(operator, planned, shared, outputs, round.as_ref()).await?;
+    progress.extend(opened.progress);
     let settlement = match round {
         Some(member) => Settlement::InRounds(InRounds {
             member,
-            readers,
+            readers: opened.readers,
             replica: planned.index,
             source: position.clone(),
             operator: planned.full_name.clone(),
         }),
-        None => Settlement::Tracked(CommitTracker::new(committers, progress, source)),
+        None => Settlement::Tracked(CommitTracker::new(opened.committers, progress, source)),
     };
     Ok(Opened { settlement, position })
 }
 
-/// Of each input port its channel's place in the plan, and its reader; and what commits its positions.
-type OpenedInputs = (Vec<(usize, u32)>, Vec<Arc<dyn Committer>>);
+/// What open input ports give to the settlement.
+#[derive(Default)]
+struct OpenedInputs {
+    /// Of each port its channel's place in the plan, and its reader.
+    readers: Vec<(usize, u32)>,
+    committers: Vec<Arc<dyn Committer>>,
+    /// Of those that write dead letters.
+    progress: Vec<Arc<dyn WriteProgress>>,
+}
 
 async fn open_inputs(
     operator: &mut dyn ErasedOperator,
     planned: &PlannedReplica,
     shared: &RunShared,
     mut joined: Vec<Option<JoinedInput>>,
+    round: Option<&RoundMember>,
 ) -> Result<OpenedInputs, ChannelError> {
-    let (mut readers, mut committers) = (Vec::new(), Vec::new());
+    let mut opened = OpenedInputs::default();
     for (name, port) in operator.input_ports() {
         let at = planned.inputs.iter().position(|input| input.port == name);
         let joined = at.and_then(|at| Some((at, planned.inputs.get(at)?, joined.get_mut(at)?.take()?)));
         if let Some((at, input, (place, reader))) = joined {
-            port.open(input_link(shared, input, place, reader)).await?;
-            readers.push((at, input.member.index));
-            committers.extend(port.committer());
+            let link = input_link(shared, input, place, reader, round.cloned()).await?;
+            port.open(link).await?;
+            opened.readers.push((at, input.member.index));
+            opened.committers.extend(port.committer());
+            opened.progress.extend(port.progress());
         }
     }
-    Ok((readers, committers))
+    Ok(opened)
 }
 
 async fn open_outputs(
@@ -235,22 +247,34 @@ pub(super) fn reads_on(planned: &PlannedReplica) -> bool {
     !planned.inputs.is_empty() && planned.inputs.iter().all(|input| is_volatile(&input.channel))
 }
 
-fn input_link(
+async fn input_link(
     shared: &RunShared,
     input: &PlannedInput,
     place: Place,
     reader: Box<dyn ChannelReader>,
-) -> InputLink {
-    InputLink {
+    round: Option<RoundMember>,
+) -> Result<InputLink, ChannelError> {
+    let volatile = is_volatile(&input.channel);
+    let dead_letters = match round.as_ref().and_then(RoundMember::transactor) {
+        _ if volatile || input.channel.on_poison != PoisonPolicy::DeadLetter => None,
+        Some(transactor) => Some(transactor.writer(&Arc::new(input.channel.dead_letters()))?),
+        None => {
+            let connection = shared.connections.connection(&input.channel).await?;
+            Some(connection.dead_letters(&input.channel, input.member.index)?)
+        }
+    };
+    Ok(InputLink {
         session: place.session,
         joined: place.joined,
         leave: place.leave,
         reader,
         member: input.member,
         ends_cycle: input.ends_cycle,
-        volatile: is_volatile(&input.channel),
+        volatile,
         shutdown: shared.shutdown.clone(),
-    }
+        dead_letters,
+        round,
+    })
 }
 
 async fn output_link(
@@ -305,8 +329,11 @@ pub(super) fn were_finished(operator: &mut dyn ErasedOperator) -> bool {
     !inputs.is_empty() && inputs.iter().all(|(_, port)| port.was_finished())
 }
 
-/// Waits until every record that was sent is acknowledged.
-pub(super) async fn flush_outputs(operator: &mut dyn ErasedOperator) -> Result<(), ChannelError> {
+/// Waits until every record that was sent is acknowledged, dead letters too.
+pub(super) async fn flush(operator: &mut dyn ErasedOperator) -> Result<(), ChannelError> {
+    for (_, port) in operator.input_ports() {
+        port.flush().await?;
+    }
     for (_, port) in operator.output_ports() {
         port.flush().await?;
     }

@@ -408,7 +408,7 @@ impl Replica {
     /// Has everything acknowledged and committed, up to now or to what was noted last.
     async fn settle(&mut self, up_to_now: bool) -> Result<(), ChannelError> {
         if self.settlement.needs_flush() {
-            ports::flush_outputs(self.operator.as_mut()).await?;
+            ports::flush(self.operator.as_mut()).await?;
         }
         if up_to_now {
             let progressed = self.progressed();

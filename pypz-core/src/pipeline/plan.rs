@@ -15,7 +15,7 @@ use crate::executor::Times;
 use crate::name::{InstanceName, full_name};
 use crate::operator::Factory;
 use crate::port::{Direction, PortSettings};
-use crate::protocol::{Layout, MemberId, RunPolicy};
+use crate::protocol::{Layout, MemberId, RunPolicy, Timing};
 
 /// What a process runs.
 pub(crate) struct Plan {
@@ -235,10 +235,6 @@ impl Planner<'_> {
             .connections_to(to)
             .map(|connection| Delivery::from(connection.partitioning))
             .max();
-        let times = Times {
-            patience: settings.open_timeout.unwrap_or(self.times.patience),
-            ..self.times
-        };
         let local_readers: Vec<u32> = (0..)
             .zip(&readers)
             .map(|(index, _)| index)
@@ -249,6 +245,7 @@ impl Planner<'_> {
         } else {
             RunPolicy::Resume
         };
+        let timing = self.timing(&settings);
         let spec = ChannelSpec {
             layout: Arc::new(Layout {
                 channel,
@@ -261,17 +258,28 @@ impl Planner<'_> {
             delivery: delivery.unwrap_or(Delivery::Shared),
             local_readers,
             local_writers,
-            timing: times.timing(),
+            timing,
             run_policy,
             guarantee: self.guarantee,
             max_record_bytes: settings.max_record_bytes,
             buffer_bytes: settings.buffer_bytes,
+            on_poison: settings.on_poison,
+            on_lost_offset: settings.on_lost_offset,
         };
         let ends = self.connections_to(to).map(|connection| connection.from);
         if ends.chain([to]).any(|end| !self.is_of_foreign(end)) {
             self.check_transport(to, &spec);
         }
         Some(spec)
+    }
+
+    fn timing(&self, settings: &PortSettings) -> Timing {
+        let patience = settings.open_timeout.unwrap_or(self.times.patience);
+        Times {
+            patience,
+            ..self.times
+        }
+        .timing()
     }
 
     fn is_of_foreign(&self, port: PortRef) -> bool {

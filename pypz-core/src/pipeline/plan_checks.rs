@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::graph::{ConnectionNode, PortRef};
 use super::plan::Planner;
 use super::problem::Problem;
-use crate::channel::{ChannelSpec, Guarantee, Location, transport_for};
+use crate::channel::{ChannelSpec, Guarantee, Location, PoisonPolicy, transport_for};
 use crate::name::full_name;
 
 impl Planner<'_> {
@@ -94,6 +94,14 @@ impl Planner<'_> {
                 if self.problems.is_empty()
                     && !(spec.local_readers.is_empty() && spec.local_writers.is_empty()) =>
             {
+                let has_none = !transport.is_volatile() && !transport.keeps_dead_letters();
+                if spec.on_poison == PoisonPolicy::DeadLetter && has_none {
+                    let what = format!(
+                        "onPoison: {} keeps no dead letters: use fail or skip",
+                        spec.location
+                    );
+                    self.problem(at.clone(), what);
+                }
                 for what in transport.problems(spec) {
                     self.problem(at.clone(), what);
                 }

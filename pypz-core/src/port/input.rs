@@ -1,31 +1,19 @@
 //! The input port.
 
-use std::any::{Any, type_name};
+use std::any::type_name;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::link::{Closing, InputLink};
+use super::poison::DeadLetters;
+use super::retrieval::Retrieval;
 use super::{Anywhere, Batch, ChannelInputPort, Direction, LogPin, Pin, PortSpec};
-use crate::channel::{
-    ChannelReader, ChannelSession, Committer, Delivery, Details, Leave, RawRecord, RecordSink, StartAt,
-    ValueBatch, View,
-};
-use crate::codec::{Avro, Codec, CodecError};
+use crate::channel::{Committer, Details, WriteProgress};
+use crate::codec::{Avro, Codec};
 use crate::error::ChannelError;
-use crate::executor::{Phase, Shutdown};
-use crate::protocol::{LocalEvent, MemberId, Upstream};
 use crate::record::{Position, Record};
-
-/// The most records that one call of [`InputPort::retrieve`] hands out.
-const BATCH_RECORDS: usize = 1_000;
-
-/// After so long without a record, a reader that has not reached its end asks for the end again.
-const STARVED: Duration = Duration::from_secs(1);
 
 /// Where an operator retrieves records of type `T`.
 ///
@@ -42,30 +30,8 @@ const STARVED: Duration = Duration::from_secs(1);
 /// # }
 /// ```
 pub struct InputPort<T, C = Avro, P = Anywhere> {
-    open: Option<Box<Open<T, C>>>,
+    open: Option<Box<Retrieval<T, C>>>,
     pin: PhantomData<fn() -> P>,
-}
-
-struct Open<T, C> {
-    /// Says that the reader is gone, should the port never be closed.
-    leave: Leave,
-    name: String,
-    member: MemberId,
-    session: ChannelSession,
-    view: watch::Receiver<Arc<View>>,
-    /// The protocol's answers changed and were not looked at to the end: a look that is cancelled is taken up again.
-    unseen: bool,
-    reader: Box<dyn ChannelReader>,
-    shutdown: Shutdown,
-    ends_cycle: bool,
-    volatile: bool,
-    sink: Sink<T, C>,
-    end: Option<u64>,
-    /// Since when nothing has come, though the end was not reached.
-    starved: Option<Instant>,
-    failure: Option<ChannelError>,
-    ended: bool,
-    was_finished: bool,
 }
 
 impl<T, C, P> Default for InputPort<T, C, P> {
@@ -104,11 +70,12 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> InputPort<T, C, P> {
     ///
     /// # Errors
     ///
-    /// [`ChannelError::Poison`] with partition and offset if a record does not decode (those before it come first),
+    /// [`ChannelError::Poison`] with partition and offset if a record does not decode (those before it come first) and
+    /// `onPoison` says nothing else,
     /// [`ChannelError::Incomplete`] when all is read and a writer had failed or was lost.
     pub async fn retrieve(&mut self) -> Result<Batch<T>, ChannelError> {
         let open = self.open_mut()?;
-        open.sink.details = None;
+        open.sink.begin(false);
         open.fill().await?;
         Ok(Batch::new(std::mem::take(&mut open.sink.values)))
     }
@@ -120,7 +87,7 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> InputPort<T, C, P> {
     /// As [`InputPort::retrieve`].
     pub async fn retrieve_records(&mut self) -> Result<Vec<Record<T>>, ChannelError> {
         let open = self.open_mut()?;
-        open.sink.details = Some(Vec::new());
+        open.sink.begin(true);
         open.fill().await?;
         let values = std::mem::take(&mut open.sink.values);
         let details = open.sink.details.take().unwrap_or_default();
@@ -159,217 +126,30 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> InputPort<T, C, P> {
         let open = self.open.as_ref().ok_or(ChannelError::NotOpen {
             port: type_name::<Self>(),
         })?;
-        Ok(open.reader.position())
+        Ok(open.given)
     }
 
-    fn open_mut(&mut self) -> Result<&mut Open<T, C>, ChannelError> {
+    /// How many records of this reader did not decode and were set aside, as `onPoison` says. 0 before `on_init`.
+    #[must_use]
+    pub fn poison_records(&self) -> u64 {
+        self.open.as_ref().map_or(0, |open| open.sink.poison.records())
+    }
+
+    fn open_mut(&mut self) -> Result<&mut Retrieval<T, C>, ChannelError> {
         self.open.as_deref_mut().ok_or(ChannelError::NotOpen {
             port: type_name::<Self>(),
         })
     }
 }
 
-impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
-    /// Fills the sink with what is at hand; waits if nothing is. An empty sink means end or drain.
-    async fn fill(&mut self) -> Result<(), ChannelError> {
-        tokio::task::consume_budget().await;
-        if self.session.is_alarmed() {
-            self.session.check(self.member)?;
-        }
-        while !self.ended && !self.drains() {
-            if self.reader.read(&mut self.sink)? > 0 {
-                self.starved = None;
-                return Ok(());
-            }
-            self.doubt_the_end().await?;
-            if self.end.is_some_and(|end| self.reader.position() >= end) && !self.has_grown().await? {
-                return match self.failure.clone() {
-                    Some(failure) => Err(failure),
-                    None => {
-                        self.ended = true;
-                        Ok(())
-                    }
-                };
-            }
-            if self.shutdown.phase() != Phase::Running && self.view.borrow().writers_gone {
-                // The drain of a memory channel: all that was sent is read, and nobody sends any more.
-                self.ended = self.reader.read(&mut self.sink)? == 0;
-                return Ok(());
-            }
-            if self.unseen && self.end.is_none() {
-                self.look().await?;
-                self.unseen = false;
-                continue;
-            }
-            tokio::select! {
-                biased;
-                changed = self.view.changed() => match changed {
-                    Ok(()) => self.unseen = true,
-                    Err(_) => return Err(ChannelError::NotOpen { port: type_name::<Self>() }),
-                },
-                () = self.reader.readable() => {}
-                () = self.shutdown.changed() => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks again for an end that does not come nearer.
-    async fn doubt_the_end(&mut self) -> Result<(), ChannelError> {
-        let is_short = self.end.is_some_and(|end| self.reader.position() < end);
-        let since = *self.starved.get_or_insert_with(Instant::now);
-        if is_short && since.elapsed() >= STARVED {
-            self.starved = None;
-            match self.ask_end().await {
-                Ok(Some(end)) => self.end = Some(end),
-                Ok(None) => {}
-                Err(error @ (ChannelError::Transport { .. } | ChannelError::Deadline { .. })) => {
-                    // A broker that is away for a while answers the next time; for how long, the session knows.
-                    tracing::debug!(port = self.name, "the end is not known: {error}");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks again for the end that was reached.
-    async fn has_grown(&mut self) -> Result<bool, ChannelError> {
-        let Some(end) = self.ask_end().await? else {
-            return Ok(true);
-        };
-        self.end = Some(end);
-        Ok(end > self.reader.position())
-    }
-
-    /// The reader's end; `None` if the pipeline drains while the reader finds it out. Meanwhile the channel may fail.
-    async fn ask_end(&mut self) -> Result<Option<u64>, ChannelError> {
-        loop {
-            tokio::select! {
-                biased;
-                end = self.reader.end() => return end.map(Some),
-                changed = self.view.changed() => {
-                    self.unseen = true;
-                    changed.map_err(|_| ChannelError::NotOpen { port: type_name::<Self>() })?;
-                    self.session.check(self.member)?;
-                }
-                () = self.shutdown.changed() => if self.drains() {
-                    return Ok(None);
-                },
-            }
-        }
-    }
-
-    /// Whether no more is to be retrieved because the pipeline drains. What lies in memory is read on: it would be lost.
-    fn drains(&self) -> bool {
-        match self.shutdown.phase() {
-            Phase::Running => false,
-            Phase::Draining => !self.volatile,
-            Phase::Stopping => true,
-        }
-    }
-
-    /// Looks at what the protocol says: go on, read to the end, or read to the end and fail.
-    async fn look(&mut self) -> Result<(), ChannelError> {
-        self.session.check(self.member)?;
-        let upstream = self.view.borrow_and_update().upstream.clone();
-        let incomplete = |port: &str, cause| ChannelError::Incomplete {
-            port: port.to_owned(),
-            cause,
-        };
-        match upstream {
-            Upstream::Sending => {}
-            Upstream::Stopped { ends } => {
-                let Some(end) = self.ask_end().await? else {
-                    return Ok(());
-                };
-                let partition = self.session.spec().partition_of(self.member.index);
-                let stated = ends.get(&partition).map_or(0, |end| end.offset);
-                if end < stated {
-                    return Err(ChannelError::Mismatch {
-                        object: format!("channel {}, partition {partition}", self.session.spec().name()),
-                        reason: format!(
-                            "it ends at offset {end}, but its writers wrote up to {stated}: records were deleted"
-                        ),
-                    });
-                }
-                self.end = Some(end);
-            }
-            Upstream::Failed { cause } | Upstream::Lost { cause, seen: true } => {
-                let Some(end) = self.ask_end().await? else {
-                    return Ok(());
-                };
-                self.end = Some(end);
-                self.failure = Some(incomplete(&self.name, cause));
-            }
-            Upstream::Lost { cause, seen: false } => {
-                let seconds = self.session.spec().timing.patience.as_secs();
-                return Err(ChannelError::Deadline {
-                    port: self.name.clone(),
-                    waited_for: cause,
-                    seconds,
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
 #[async_trait]
 impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C, P> {
     async fn open(&mut self, link: InputLink) -> Result<(), ChannelError> {
-        let InputLink {
-            session,
-            joined,
-            leave,
-            mut reader,
-            member,
-            ends_cycle,
-            volatile,
-            shutdown,
-        } = link;
-        let name = session.name(member).to_owned();
         let codec = C::new().map_err(|error| ChannelError::Configuration {
-            port: name.clone(),
+            port: link.session.name(link.member).to_owned(),
             reason: error.to_string(),
         })?;
-        let start = match session.spec().delivery {
-            Delivery::Broadcast => StartAt::Offset(joined.position.unwrap_or(0)),
-            Delivery::Shared | Delivery::ByKey => StartAt::Committed,
-        };
-        reader.open(start).await?;
-        if joined.epoch > 1 {
-            tracing::info!(
-                port = name,
-                epoch = joined.epoch,
-                "resumed at offset {}",
-                reader.position()
-            );
-        }
-        session.tell(member, LocalEvent::Started);
-        let view = session.watch();
-        self.open = Some(Box::new(Open {
-            leave,
-            name,
-            member,
-            session,
-            view,
-            unseen: true,
-            reader,
-            shutdown,
-            ends_cycle,
-            volatile,
-            sink: Sink {
-                codec,
-                values: Vec::new(),
-                details: None,
-            },
-            end: None,
-            starved: None,
-            failure: None,
-            ended: false,
-            was_finished: joined.finished,
-        }));
+        self.open = Some(Box::new(Retrieval::open(link, codec).await?));
         Ok(())
     }
 
@@ -386,144 +166,30 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C
     }
 
     fn position(&self) -> u64 {
-        self.open.as_ref().map_or(0, |open| open.reader.position())
+        self.open.as_ref().map_or(0, |open| open.given)
     }
 
     fn committer(&self) -> Option<Arc<dyn Committer>> {
-        self.open.as_ref().map(|open| {
-            open.reader.committer().unwrap_or_else(|| {
-                Arc::new(StatusCommitter {
-                    session: open.session.clone(),
-                    member: open.member,
-                })
-            })
-        })
+        self.open.as_ref().map(|open| open.committer())
+    }
+
+    fn progress(&self) -> Option<Arc<dyn WriteProgress>> {
+        let letters = self.open.as_ref().and_then(|open| open.dead_letters.as_ref());
+        letters.map(DeadLetters::progress)
+    }
+
+    async fn flush(&mut self) -> Result<(), ChannelError> {
+        let letters = self.open.as_ref().and_then(|open| open.dead_letters.as_ref());
+        match letters.map(DeadLetters::flush) {
+            Some(flushed) => flushed.await,
+            None => Ok(()),
+        }
     }
 
     async fn close(&mut self, closing: &Closing) -> Result<(), ChannelError> {
-        let Some(mut open) = self.open.take() else {
-            return Ok(());
-        };
-        let (session, member) = (open.session.clone(), open.member);
-        let closed = match closing {
-            Closing::Finished => open.finish().await,
-            Closing::Failed(cause) => {
-                open.reader.close().await;
-                session.tell(member, LocalEvent::Failed(cause.to_string(), Vec::new()));
-                Ok(())
-            }
-            Closing::Left => {
-                open.reader.close().await;
-                session.tell(member, LocalEvent::Left(Vec::new()));
-                Ok(())
-            }
-        };
-        if let Err(error) = &closed {
-            session.tell(
-                member,
-                LocalEvent::Failed(super::link::cause_of(error), Vec::new()),
-            );
+        match self.open.take() {
+            Some(open) => open.close(closing).await,
+            None => Ok(()),
         }
-        open.leave.cancel();
-        let settled = session.settle(member).await;
-        match closing {
-            Closing::Finished => closed.and(settled),
-            Closing::Failed(_) | Closing::Left => closed,
-        }
-    }
-}
-
-impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
-    /// Says that all is read. The principal waits for its replicas and closes the run.
-    async fn finish(&mut self) -> Result<(), ChannelError> {
-        if !self.ended {
-            tracing::info!(port = self.name, "closed before its end");
-        }
-        let positions_are_status = self.reader.committer().is_none();
-        self.reader.close().await;
-        self.session.tell(self.member, LocalEvent::Stopped(Vec::new()));
-        if self.member != MemberId::PRINCIPAL {
-            self.session.tell(self.member, LocalEvent::Closed);
-            return Ok(());
-        }
-        self.session.replicas_finished().await?;
-        if self.ended {
-            self.reader.nothing_left_behind().await?;
-        }
-        if positions_are_status {
-            // Each replica's own position is in the status log: now that all have read, all is read for the broker, too.
-            self.reader.skip_to_end().await?;
-        }
-        self.session.tell(self.member, LocalEvent::Closed);
-        Ok(())
-    }
-}
-
-/// Keeps the position of a broadcast reader in the status log: each replica has its own, and the broker only one group.
-struct StatusCommitter {
-    session: ChannelSession,
-    member: MemberId,
-}
-
-#[async_trait]
-impl Committer for StatusCommitter {
-    fn commit(&self, offset: u64) {
-        self.session.tell(self.member, LocalEvent::Position(offset));
-    }
-
-    async fn flush(&self) -> Result<(), ChannelError> {
-        // It travels with the last word, which `close` waits for.
-        Ok(())
-    }
-}
-
-/// Collects what a reader gives out, decoded.
-struct Sink<T, C> {
-    codec: C,
-    values: Vec<T>,
-    details: Option<Vec<(Position, Details)>>,
-}
-
-impl<T: Send + 'static, C: Codec<T>> RecordSink for Sink<T, C> {
-    fn is_full(&self) -> bool {
-        self.values.len() >= BATCH_RECORDS
-    }
-
-    fn take(&mut self, record: RawRecord<'_>) -> Result<(), CodecError> {
-        self.values.push(self.codec.decode(record.payload)?);
-        if let Some(details) = &mut self.details {
-            let position = Position {
-                partition: record.partition,
-                offset: record.offset,
-            };
-            details.push((position, (record.details)()));
-        }
-        Ok(())
-    }
-
-    fn take_values(
-        &mut self,
-        partition: u32,
-        first: u64,
-        values: Box<dyn Any + Send>,
-    ) -> Result<(), CodecError> {
-        let batch = values
-            .downcast::<ValueBatch<T>>()
-            .map_err(|_| CodecError::decode(type_name::<T>(), "the values in memory are of another type"))?;
-        let ValueBatch { mut values, details } = *batch;
-        if let Some(kept) = &mut self.details {
-            let positions = (first..).map(|offset| Position { partition, offset });
-            let details = details
-                .unwrap_or_default()
-                .into_iter()
-                .chain(std::iter::repeat_with(Details::default));
-            kept.extend(positions.zip(details).take(values.len()));
-        }
-        if self.values.is_empty() {
-            self.values = values;
-        } else {
-            self.values.append(&mut values);
-        }
-        Ok(())
     }
 }

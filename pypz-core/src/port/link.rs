@@ -26,6 +26,10 @@ pub struct InputLink {
     pub volatile: bool,
     /// Asks to drain or to stop.
     pub shutdown: Shutdown,
+    /// Where records go that do not decode, if they do.
+    pub dead_letters: Option<Box<dyn ChannelWriter>>,
+    /// The rounds in which dead letters are written, if it is done in transactions.
+    pub(crate) round: Option<RoundMember>,
 }
 
 /// One channel from its writing end.

@@ -1,10 +1,15 @@
 //! Ports: where user code meets channels.
 
 mod batch;
+mod destination;
+mod gate;
 mod input;
 mod link;
 mod output;
+mod poison;
+mod retrieval;
 mod settings;
+mod sink;
 mod spec;
 
 use std::sync::Arc;
@@ -50,6 +55,20 @@ pub trait ChannelInputPort: Send {
 
     /// Commits positions of this port.
     fn committer(&self) -> Option<Arc<dyn Committer>>;
+
+    /// How far the dead letters of this port are, if it writes any: positions are committed behind them.
+    fn progress(&self) -> Option<Arc<dyn WriteProgress>> {
+        None
+    }
+
+    /// Waits until every dead letter is acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError`] if one was not.
+    async fn flush(&mut self) -> Result<(), ChannelError> {
+        Ok(())
+    }
 
     /// Says how the port went and disconnects. The principal waits for its replicas before it says that all is read.
     ///

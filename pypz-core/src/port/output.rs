@@ -1,27 +1,18 @@
 //! The output port.
 
-use std::any::{Any, type_name};
+use std::any::type_name;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::Instant;
 
+use super::destination::Destination;
 use super::link::{Closing, OutputLink};
 use super::{Anywhere, ChannelOutputPort, Direction, IntoBatch, Pin, PortSpec};
-use crate::channel::partitioning::Partitioner;
-use crate::channel::{
-    ChannelSession, ChannelWriter, EncodedBatch, Leave, Pace, RecordForm, Run, ValueBatch, WriteProgress,
-};
+use crate::channel::{EncodedBatch, RecordForm, ValueBatch, WriteProgress};
 use crate::codec::{Avro, Codec};
 use crate::error::ChannelError;
-use crate::executor::{Phase, RoundMember, Shutdown};
-use crate::protocol::{LocalEvent, MemberId};
 use crate::record::Record;
-
-/// How long a paused writer waits before it looks again whether its heartbeats come through.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Where an operator sends records of type `T`.
 ///
@@ -51,27 +42,6 @@ struct Open<T, C> {
     destinations: Vec<Destination>,
     scratch: Arc<EncodedBatch>,
     values: PhantomData<fn(T)>,
-}
-
-struct Destination {
-    /// Says that the writer is gone, should the port never be closed.
-    leave: Leave,
-    gate: Gate,
-    writer: Box<dyn ChannelWriter>,
-    partitioner: Partitioner,
-    volatile: bool,
-    was_finished: bool,
-    runs: Vec<Run>,
-}
-
-/// Whether one writer may send.
-struct Gate {
-    name: String,
-    member: MemberId,
-    session: ChannelSession,
-    source: bool,
-    shutdown: Shutdown,
-    round: Option<RoundMember>,
 }
 
 impl<T, C, P> Default for OutputPort<T, C, P> {
@@ -215,181 +185,6 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
     }
 }
 
-impl Destination {
-    fn check_keys<T>(&self, batch: &ValueBatch<T>) -> Result<(), ChannelError> {
-        if !self.partitioner.needs_keys() {
-            return Ok(());
-        }
-        let unkeyed = match &batch.details {
-            None => Some(0),
-            Some(details) => details.iter().position(|details| details.key.is_none()),
-        };
-        unkeyed.map_or(Ok(()), |index| {
-            let channel = self.gate.session.spec().name().to_owned();
-            Err(ChannelError::Unkeyed {
-                port: self.gate.name.clone(),
-                index,
-                channel,
-            })
-        })
-    }
-
-    async fn send_encoded(&mut self, batch: &Arc<EncodedBatch>) -> Result<(), ChannelError> {
-        let mut runs = std::mem::take(&mut self.runs);
-        self.partitioner
-            .assign_encoded(batch, self.writer.waiting(), &mut runs);
-        let mut from = 0;
-        while from < batch.len() {
-            self.gate.enter().await?;
-            let taken = self.writer.write(batch, &runs, from);
-            let taken = taken.inspect_err(|error| self.gate.note(error))?;
-            from += taken;
-            if taken == 0 {
-                self.wait_for_room().await?;
-            }
-        }
-        self.runs = runs;
-        Ok(())
-    }
-
-    async fn send_values<T: Send + 'static>(&mut self, batch: ValueBatch<T>) -> Result<(), ChannelError> {
-        let mut runs = std::mem::take(&mut self.runs);
-        let records = batch.values.len();
-        {
-            let key = |index: usize| {
-                batch
-                    .details
-                    .as_ref()
-                    .and_then(|all| all.get(index)?.key.as_deref())
-            };
-            self.partitioner
-                .assign(records, self.writer.waiting(), key, &mut runs);
-        }
-        if let [run] = runs[..] {
-            self.put(run.partition, Box::new(batch), records).await?;
-        } else {
-            for (partition, part) in split(batch, &runs) {
-                let records = part.values.len();
-                self.put(partition, Box::new(part), records).await?;
-            }
-        }
-        self.runs = runs;
-        Ok(())
-    }
-
-    /// Puts values into a partition; round robin passes one that is full over.
-    async fn put(
-        &mut self,
-        partition: u32,
-        values: Box<dyn Any + Send>,
-        records: usize,
-    ) -> Result<(), ChannelError> {
-        let mut values = values;
-        loop {
-            for partition in self.partitioner.alternatives(partition) {
-                match self.writer.write_values(partition, values, records)? {
-                    None => return Ok(()),
-                    Some(back) => values = back,
-                }
-            }
-            self.wait_for_room().await?;
-        }
-    }
-
-    async fn wait_for_room(&mut self) -> Result<(), ChannelError> {
-        tokio::select! {
-            () = self.writer.writable() => {}
-            () = self.gate.shutdown.changed() => {}
-        }
-        self.gate.may_send().await
-    }
-}
-
-impl Gate {
-    /// Waits for the round that what is written next belongs to.
-    async fn enter(&self) -> Result<(), ChannelError> {
-        match &self.round {
-            Some(round) => round.enter().await,
-            None => Ok(()),
-        }
-    }
-
-    /// Sees to it that nobody overlooks a transaction that came to nothing.
-    fn note(&self, error: &ChannelError) {
-        if let (Some(round), ChannelError::Aborted { reason, .. }) = (&self.round, error) {
-            round.abort(reason);
-        }
-    }
-
-    /// Waits while heartbeats do not come through; refuses when the writer must not send.
-    async fn may_send(&self) -> Result<(), ChannelError> {
-        let refused = match self.shutdown.phase() {
-            Phase::Running => false,
-            Phase::Draining => self.source,
-            Phase::Stopping => true,
-        };
-        if refused {
-            return Err(ChannelError::Draining {
-                port: self.name.clone(),
-            });
-        }
-        while self.session.is_alarmed() {
-            match self.session.check(self.member)? {
-                Pace::Normal => break,
-                Pace::Suspended => {
-                    let mut view = self.session.watch();
-                    let _ = tokio::time::timeout(PAUSE, view.changed()).await;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits until all that was written is acknowledged.
-    async fn flush(&self, progress: &dyn WriteProgress) -> Result<(), ChannelError> {
-        let patience = self.session.spec().timing.patience * 2;
-        let mut last = (0, Instant::now());
-        loop {
-            let changed = progress.changed();
-            let (written, acknowledged) = (progress.written(), progress.acknowledged()?);
-            if acknowledged >= written {
-                return Ok(());
-            }
-            self.session.check(self.member)?;
-            if acknowledged > last.0 {
-                last = (acknowledged, Instant::now());
-            }
-            if last.1.elapsed() > patience {
-                let waited_for = format!("the broker to acknowledge {} records", written - acknowledged);
-                return Err(ChannelError::Deadline {
-                    port: self.name.clone(),
-                    waited_for,
-                    seconds: patience.as_secs(),
-                });
-            }
-            let _ = tokio::time::timeout(Duration::from_secs(1), changed).await;
-        }
-    }
-}
-
-/// Splits a batch by its runs, one part a partition, order kept within each.
-fn split<T>(batch: ValueBatch<T>, runs: &[Run]) -> Vec<(u32, ValueBatch<T>)> {
-    let mut parts: std::collections::BTreeMap<u32, ValueBatch<T>> = std::collections::BTreeMap::new();
-    let mut values = batch.values.into_iter();
-    let mut details = batch.details.map(Vec::into_iter);
-    for run in runs {
-        let part = parts.entry(run.partition).or_insert_with(|| ValueBatch {
-            values: Vec::new(),
-            details: details.is_some().then(Vec::new),
-        });
-        part.values.extend(values.by_ref().take(run.records));
-        if let (Some(kept), Some(details)) = (&mut part.details, &mut details) {
-            kept.extend(details.by_ref().take(run.records));
-        }
-    }
-    parts.into_iter().collect()
-}
-
 #[async_trait]
 impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelOutputPort for OutputPort<T, C, P> {
     async fn open(&mut self, links: Vec<OutputLink>) -> Result<(), ChannelError> {
@@ -430,99 +225,12 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelOutputPort for OutputPort<T,
             return Ok(());
         };
         let mut closed = Ok(());
-        for mut destination in open.destinations {
-            destination.writer.close().await;
-            let ends = destination.writer.progress().ends();
-            let (session, member) = (destination.gate.session.clone(), destination.gate.member);
-            match closing {
-                Closing::Left if !destination.volatile => session.tell(member, LocalEvent::Left(ends)),
-                Closing::Finished | Closing::Left => {
-                    session.tell(member, LocalEvent::Stopped(ends));
-                    session.tell(member, LocalEvent::Closed);
-                }
-                Closing::Failed(cause) => session.tell(member, LocalEvent::Failed(cause.to_string(), ends)),
-            }
-            destination.leave.cancel();
-            let settled = session.settle(member).await;
+        for destination in open.destinations {
+            let settled = destination.close(closing).await;
             if *closing == Closing::Finished {
                 closed = closed.and(settled);
             }
         }
         closed
-    }
-}
-
-impl Destination {
-    async fn open(link: OutputLink) -> Result<Self, ChannelError> {
-        let OutputLink {
-            session,
-            joined,
-            leave,
-            mut writer,
-            member,
-            partitioner,
-            source,
-            volatile,
-            shutdown,
-            round,
-        } = link;
-        let (name, was_finished) = (session.name(member).to_owned(), joined.finished);
-        session.tell(member, LocalEvent::Opened);
-        writer.open().await?;
-        session.tell(member, LocalEvent::Started);
-        if !was_finished {
-            session.readers_ready(member).await?;
-        }
-        let gate = Gate {
-            name,
-            member,
-            session,
-            source,
-            shutdown,
-            round,
-        };
-        Ok(Self {
-            leave,
-            gate,
-            writer,
-            partitioner,
-            volatile,
-            was_finished,
-            runs: Vec::new(),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::channel::Details;
-
-    #[test]
-    fn a_batch_is_split_in_order_with_its_details() {
-        let keyed = |n: u8| Details {
-            key: Some(vec![n].into()),
-            ..Details::default()
-        };
-        let batch = ValueBatch {
-            values: (0..6).collect(),
-            details: Some((0..6).map(keyed).collect()),
-        };
-        let run = |partition, records| Run { partition, records };
-        let parts = split(batch, &[run(2, 1), run(0, 2), run(2, 3)]);
-        let shown: Vec<_> = parts
-            .into_iter()
-            .map(|(partition, part)| {
-                let keys: Vec<u8> = part
-                    .details
-                    .unwrap()
-                    .iter()
-                    .map(|d| d.key.as_ref().unwrap()[0])
-                    .collect();
-                assert_eq!(keys, part.values);
-                (partition, part.values)
-            })
-            .collect();
-        assert_eq!(shown, [(0, vec![1, 2]), (2, vec![0, 3, 4, 5])]);
     }
 }

@@ -1,10 +1,11 @@
 //! The parameters that every port has.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::channel::{ChannelConfig, Location};
+use crate::channel::{ChannelConfig, Location, LostOffsetPolicy, PoisonPolicy};
 use crate::parameter::{ParameterError, ParameterSpec, Requirement, hidden, read};
 
 /// The parameters of a port, parsed. Of a channel those of its input port count, and an output port's `channelConfig`.
@@ -23,6 +24,10 @@ pub struct PortSettings {
     pub max_record_bytes: usize,
     /// `bufferBytes`: the most bytes of a channel that wait in a process, each way; 64 MiB if nothing is said.
     pub buffer_bytes: usize,
+    /// `onPoison`: what becomes of a record that does not decode.
+    pub on_poison: PoisonPolicy,
+    /// `onLostOffset`: what a reader does when the records at its position are gone.
+    pub on_lost_offset: LostOffsetPolicy,
 }
 
 impl std::fmt::Debug for PortSettings {
@@ -33,6 +38,8 @@ impl std::fmt::Debug for PortSettings {
             .field("open_timeout", &self.open_timeout)
             .field("max_record_bytes", &self.max_record_bytes)
             .field("buffer_bytes", &self.buffer_bytes)
+            .field("on_poison", &self.on_poison)
+            .field("on_lost_offset", &self.on_lost_offset)
             .finish()
     }
 }
@@ -45,12 +52,14 @@ impl Default for PortSettings {
             open_timeout: None,
             max_record_bytes: 1_000_000,
             buffer_bytes: 64 << 20,
+            on_poison: PoisonPolicy::default(),
+            on_lost_offset: LostOffsetPolicy::default(),
         }
     }
 }
 
 /// Name, type, default and meaning of each of them.
-pub const SETTINGS: [(&str, &str, &str, &str); 5] = [
+pub const SETTINGS: [(&str, &str, &str, &str); 7] = [
     (
         "channelLocation",
         "String",
@@ -80,6 +89,18 @@ pub const SETTINGS: [(&str, &str, &str, &str); 5] = [
         "usize",
         "67108864",
         "The most bytes of the channel that wait in a process, each way.",
+    ),
+    (
+        "onPoison",
+        "String",
+        "fail",
+        "What becomes of a record that does not decode: fail, dead-letter or skip.",
+    ),
+    (
+        "onLostOffset",
+        "String",
+        "fail",
+        "Where a reader goes on when the records at its position are gone: fail, earliest or latest.",
     ),
 ];
 
@@ -121,6 +142,8 @@ impl PortSettings {
             }
             "maxRecordBytes" => self.max_record_bytes = read(name, "usize", value)?,
             "bufferBytes" => self.buffer_bytes = read(name, "usize", value)?,
+            "onPoison" => self.on_poison = read_policy(name, "fail, dead-letter or skip", value)?,
+            "onLostOffset" => self.on_lost_offset = read_policy(name, "fail, earliest or latest", value)?,
             _ => {
                 let known = SETTINGS.iter().map(|(name, ..)| (*name).to_owned()).collect();
                 return Err(ParameterError::Unknown {
@@ -131,6 +154,15 @@ impl PortSettings {
         }
         Ok(())
     }
+}
+
+fn read_policy<T: FromStr>(name: &str, words: &'static str, value: &Value) -> Result<T, ParameterError> {
+    let word: String = read(name, words, value)?;
+    word.parse().map_err(|_| ParameterError::Mistyped {
+        name: name.to_owned(),
+        type_name: words,
+        given: "another word",
+    })
 }
 
 /// Numbers and booleans are as good as texts in a client's properties.

@@ -52,6 +52,8 @@ macro_rules! conformance_across_processes {
             failing::a_writer_that_never_comes_is_a_deadline_by_name;
             failing::of_two_executions_of_one_replica_one_is_refused;
             failing::a_record_that_does_not_decode_is_named_by_its_place;
+            failing::a_record_that_does_not_decode_is_left_out_where_that_is_the_policy;
+            failing::a_run_that_poison_stopped_goes_on_with_dead_letters;
             limits::a_reader_that_stands_still_keeps_its_process_small;
             restarting::a_writer_that_is_killed_and_comes_back_leaves_nothing_missing;
             restarting::a_replica_that_is_killed_and_comes_back_leaves_nothing_missing;

@@ -76,6 +76,7 @@ pub(super) struct Setup {
     pub(super) relay_still_at: Option<i64>,
     pub(super) exactly_once: bool,
     pub(super) buffer_bytes: Option<usize>,
+    pub(super) on_poison: Option<String>,
 }
 
 impl Setup {
@@ -103,6 +104,7 @@ impl Setup {
             relay_still_at: None,
             exactly_once: false,
             buffer_bytes: None,
+            on_poison: None,
         }
     }
 
@@ -117,6 +119,9 @@ impl Setup {
         if let Some(bytes) = self.buffer_bytes {
             pipeline.set_parameter(">>bufferBytes", bytes);
             pipeline.set_parameter(">>maxRecordBytes", bytes / 4);
+        }
+        if let Some(policy) = &self.on_poison {
+            pipeline.set_parameter(">>onPoison", policy);
         }
         match self.purpose {
             Purpose::Run => {}

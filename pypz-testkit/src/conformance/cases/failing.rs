@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::operators::FAILURE;
 use super::super::raw::{Elsewhere, Poisoned};
 use super::super::site::Site;
-use super::super::stage::Stage;
+use super::super::stage::{Execution, Stage};
 
 /// Proves: the first failure of a process is its exit code, with the operator and its words. Where records are lost with the
 /// process, all that was sent before is read.
@@ -89,17 +89,21 @@ pub async fn of_two_executions_of_one_replica_one_is_refused(site: &Site) {
     stage.ledger().exactly_once("sink", &["source@0"], 100);
 }
 
-/// Proves: bytes that do not decode end their reader with exit 121 and their place; what came before is processed.
-pub async fn a_record_that_does_not_decode_is_named_by_its_place(site: &Site) {
-    let stage = Stage::new(site, "poison", |_| {});
+/// Runs five items, bytes that are none, and five more items to a sink, until the writer is done.
+async fn poisoned(stage: &Stage) -> Execution {
     let mut writing = stage.setup.empty();
     let source = writing.operator::<Poisoned>("source").items(5);
     let sink = writing.operator::<Elsewhere>("sink");
     writing.connect(source.output(), sink.input());
     let reading = stage.run_only(&["sink"]);
-    let writing = Stage::run_only_of(writing, &["source"]);
-    let words = reading.ends(121).await;
-    writing.ends(0).await;
+    Stage::run_only_of(writing, &["source"]).ends(0).await;
+    reading
+}
+
+/// Proves: bytes that do not decode end their reader with exit 121 and their place; what came before is processed.
+pub async fn a_record_that_does_not_decode_is_named_by_its_place(site: &Site) {
+    let stage = Stage::new(site, "poison", |_| {});
+    let words = poisoned(&stage).await.ends(121).await;
     let place = match site.shares_in_turn() {
         true => "partition 0, offset 5",
         false => "partition 0, offset ",
@@ -110,4 +114,23 @@ pub async fn a_record_that_does_not_decode_is_named_by_its_place(site: &Site) {
     // The record stands in the way of any reader until the run is given up.
     stage.run_only(&["sink"]).ends(121).await;
     stage.clean_up().await;
+}
+
+/// Proves: where `onPoison` says `skip`, bytes that do not decode are left out and everything else is processed.
+pub async fn a_record_that_does_not_decode_is_left_out_where_that_is_the_policy(site: &Site) {
+    let stage = Stage::new(site, "skipped", |setup| setup.on_poison = Some("skip".to_owned()));
+    poisoned(&stage).await.ends(0).await;
+    stage.ledger().exactly_once("sink", &["source@0"], 10);
+}
+
+/// Proves: where `onPoison` says `dead-letter`, bytes that do not decode keep nothing else from being processed, and a run that
+/// was stopped at them by the default goes on. What lies among the dead letters then, only a client of the broker can tell.
+pub async fn a_run_that_poison_stopped_goes_on_with_dead_letters(site: &Site) {
+    let stage = Stage::new(site, "letters", |_| {});
+    poisoned(&stage).await.ends(121).await;
+    let mut mended = stage.setup.clone();
+    mended.on_poison = Some("dead-letter".to_owned());
+    Stage::run_only_of(mended.pipeline(), &["sink"]).ends(0).await;
+    let ledger = stage.ledger();
+    ledger.at_least_once("sink", &["source@0"], 10);
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use pypz::channel::{ChannelConfig, ChannelSpec, Connection, Delivery, Location, StatusEvent, transport_for};
+use pypz::channel::{
+    ChannelConfig, ChannelSpec, Connection, Delivery, Location, LostOffsetPolicy, PoisonPolicy, StatusEvent,
+    transport_for,
+};
 use pypz::protocol::{
     End, Layout, MemberRange, MemberState, Process, Report, RunId, RunPolicy, Side, StatusRecord, Timing,
     decode, encode,
@@ -108,6 +111,8 @@ fn channel(stage: &Stage) -> Arc<ChannelSpec> {
         guarantee: pypz::channel::Guarantee::AtLeastOnce,
         max_record_bytes: 1_000_000,
         buffer_bytes: 1 << 26,
+        on_poison: PoisonPolicy::default(),
+        on_lost_offset: LostOffsetPolicy::default(),
     })
 }
 

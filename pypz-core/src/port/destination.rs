@@ -1,0 +1,217 @@
+//! One channel that an output port writes to.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::gate::Gate;
+use super::link::{Closing, OutputLink};
+use crate::channel::partitioning::Partitioner;
+use crate::channel::{ChannelWriter, EncodedBatch, Leave, Run, ValueBatch};
+use crate::error::ChannelError;
+use crate::protocol::LocalEvent;
+
+/// One channel of an output port.
+pub(super) struct Destination {
+    /// Says that the writer is gone, should the port never be closed.
+    leave: Leave,
+    pub(super) gate: Gate,
+    pub(super) writer: Box<dyn ChannelWriter>,
+    partitioner: Partitioner,
+    volatile: bool,
+    pub(super) was_finished: bool,
+    runs: Vec<Run>,
+}
+
+impl Destination {
+    pub(super) async fn open(link: OutputLink) -> Result<Self, ChannelError> {
+        let OutputLink {
+            session,
+            joined,
+            leave,
+            mut writer,
+            member,
+            partitioner,
+            source,
+            volatile,
+            shutdown,
+            round,
+        } = link;
+        let (name, was_finished) = (session.name(member).to_owned(), joined.finished);
+        session.tell(member, LocalEvent::Opened);
+        writer.open().await?;
+        session.tell(member, LocalEvent::Started);
+        if !was_finished {
+            session.readers_ready(member).await?;
+        }
+        let gate = Gate {
+            name,
+            member,
+            session,
+            source,
+            shutdown,
+            round,
+        };
+        Ok(Self {
+            leave,
+            gate,
+            writer,
+            partitioner,
+            volatile,
+            was_finished,
+            runs: Vec::new(),
+        })
+    }
+
+    /// Fails if the partitioner needs keys and a record has none.
+    pub(super) fn check_keys<T>(&self, batch: &ValueBatch<T>) -> Result<(), ChannelError> {
+        if !self.partitioner.needs_keys() {
+            return Ok(());
+        }
+        let unkeyed = match &batch.details {
+            None => Some(0),
+            Some(details) => details.iter().position(|details| details.key.is_none()),
+        };
+        unkeyed.map_or(Ok(()), |index| {
+            let channel = self.gate.session.spec().name().to_owned();
+            Err(ChannelError::Unkeyed {
+                port: self.gate.name.clone(),
+                index,
+                channel,
+            })
+        })
+    }
+
+    pub(super) async fn send_encoded(&mut self, batch: &Arc<EncodedBatch>) -> Result<(), ChannelError> {
+        let mut runs = std::mem::take(&mut self.runs);
+        self.partitioner
+            .assign_encoded(batch, self.writer.waiting(), &mut runs);
+        let mut from = 0;
+        while from < batch.len() {
+            self.gate.enter().await?;
+            let taken = self.writer.write(batch, &runs, from);
+            let taken = taken.inspect_err(|error| self.gate.note(error))?;
+            from += taken;
+            if taken == 0 {
+                self.gate.wait_for_room(self.writer.as_mut()).await?;
+            }
+        }
+        self.runs = runs;
+        Ok(())
+    }
+
+    pub(super) async fn send_values<T: Send + 'static>(
+        &mut self,
+        batch: ValueBatch<T>,
+    ) -> Result<(), ChannelError> {
+        let mut runs = std::mem::take(&mut self.runs);
+        let records = batch.values.len();
+        {
+            let key = |index: usize| {
+                batch
+                    .details
+                    .as_ref()
+                    .and_then(|all| all.get(index)?.key.as_deref())
+            };
+            self.partitioner
+                .assign(records, self.writer.waiting(), key, &mut runs);
+        }
+        if let [run] = runs[..] {
+            self.put(run.partition, Box::new(batch), records).await?;
+        } else {
+            for (partition, part) in split(batch, &runs) {
+                let records = part.values.len();
+                self.put(partition, Box::new(part), records).await?;
+            }
+        }
+        self.runs = runs;
+        Ok(())
+    }
+
+    /// Says how the writer went, with what is acknowledged.
+    pub(super) async fn close(mut self, closing: &Closing) -> Result<(), ChannelError> {
+        self.writer.close().await;
+        let ends = self.writer.progress().ends();
+        let (session, member) = (self.gate.session.clone(), self.gate.member);
+        match closing {
+            Closing::Left if !self.volatile => session.tell(member, LocalEvent::Left(ends)),
+            Closing::Finished | Closing::Left => {
+                session.tell(member, LocalEvent::Stopped(ends));
+                session.tell(member, LocalEvent::Closed);
+            }
+            Closing::Failed(cause) => session.tell(member, LocalEvent::Failed(cause.to_string(), ends)),
+        }
+        self.leave.cancel();
+        session.settle(member).await
+    }
+
+    /// Puts values into a partition; round robin passes one that is full over.
+    async fn put(
+        &mut self,
+        partition: u32,
+        values: Box<dyn Any + Send>,
+        records: usize,
+    ) -> Result<(), ChannelError> {
+        let mut values = values;
+        loop {
+            for partition in self.partitioner.alternatives(partition) {
+                match self.writer.write_values(partition, values, records)? {
+                    None => return Ok(()),
+                    Some(back) => values = back,
+                }
+            }
+            self.gate.wait_for_room(self.writer.as_mut()).await?;
+        }
+    }
+}
+
+/// Splits a batch by its runs, one part a partition, order kept within each.
+fn split<T>(batch: ValueBatch<T>, runs: &[Run]) -> Vec<(u32, ValueBatch<T>)> {
+    let mut parts: std::collections::BTreeMap<u32, ValueBatch<T>> = std::collections::BTreeMap::new();
+    let mut values = batch.values.into_iter();
+    let mut details = batch.details.map(Vec::into_iter);
+    for run in runs {
+        let part = parts.entry(run.partition).or_insert_with(|| ValueBatch {
+            values: Vec::new(),
+            details: details.is_some().then(Vec::new),
+        });
+        part.values.extend(values.by_ref().take(run.records));
+        if let (Some(kept), Some(details)) = (&mut part.details, &mut details) {
+            kept.extend(details.by_ref().take(run.records));
+        }
+    }
+    parts.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::Details;
+
+    #[test]
+    fn a_batch_is_split_in_order_with_its_details() {
+        let keyed = |n: u8| Details {
+            key: Some(vec![n].into()),
+            ..Details::default()
+        };
+        let batch = ValueBatch {
+            values: (0..6).collect(),
+            details: Some((0..6).map(keyed).collect()),
+        };
+        let run = |partition, records| Run { partition, records };
+        let parts = split(batch, &[run(2, 1), run(0, 2), run(2, 3)]);
+        let shown: Vec<_> = parts
+            .into_iter()
+            .map(|(partition, part)| {
+                let keys: Vec<u8> = part
+                    .details
+                    .unwrap()
+                    .iter()
+                    .map(|d| d.key.as_ref().unwrap()[0])
+                    .collect();
+                assert_eq!(keys, part.values);
+                (partition, part.values)
+            })
+            .collect();
+        assert_eq!(shown, [(0, vec![1, 2]), (2, vec![0, 3, 4, 5])]);
+    }
+}

@@ -1,0 +1,354 @@
+//! What an open input port does: reads, waits, and finds out that nothing more comes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::gate::Gate;
+use super::link::{Closing, InputLink, cause_of};
+use super::poison::{DeadLetters, Poison};
+use super::sink::Sink;
+use crate::channel::{ChannelReader, ChannelSession, Committer, Delivery, Leave, StartAt, View};
+use crate::codec::Codec;
+use crate::error::ChannelError;
+use crate::executor::{Phase, Shutdown};
+use crate::protocol::{LocalEvent, MemberId, Upstream};
+
+/// After so long without a record, a reader that has not reached its end asks for the end again.
+const STARVED: Duration = Duration::from_secs(1);
+
+/// An input port that is open.
+pub(super) struct Retrieval<T, C> {
+    /// Says that the reader is gone, should the port never be closed.
+    leave: Leave,
+    pub(super) name: String,
+    member: MemberId,
+    session: ChannelSession,
+    view: watch::Receiver<Arc<View>>,
+    /// The protocol's answers changed and were not looked at to the end: a look that is cancelled is taken up again.
+    unseen: bool,
+    pub(super) reader: Box<dyn ChannelReader>,
+    shutdown: Shutdown,
+    pub(super) ends_cycle: bool,
+    volatile: bool,
+    pub(super) sink: Sink<T, C>,
+    pub(super) dead_letters: Option<DeadLetters>,
+    /// The offset behind the last record that user code was given.
+    pub(super) given: u64,
+    end: Option<u64>,
+    /// Since when nothing has come, though the end was not reached.
+    starved: Option<Instant>,
+    failure: Option<ChannelError>,
+    pub(super) ended: bool,
+    pub(super) was_finished: bool,
+}
+
+impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
+    /// Positions the reader and says that it is ready.
+    pub(super) async fn open(link: InputLink, codec: C) -> Result<Self, ChannelError> {
+        let InputLink {
+            session,
+            joined,
+            leave,
+            mut reader,
+            member,
+            ends_cycle,
+            volatile,
+            shutdown,
+            dead_letters,
+            round,
+        } = link;
+        let name = session.name(member).to_owned();
+        let start = match session.spec().delivery {
+            Delivery::Broadcast => StartAt::Offset(joined.position.unwrap_or(0)),
+            Delivery::Shared | Delivery::ByKey => StartAt::Committed,
+        };
+        reader.open(start).await?;
+        if joined.epoch > 1 {
+            let (port, epoch) = (&name, joined.epoch);
+            tracing::info!(port, epoch, "resumed at offset {}", reader.position());
+        }
+        let poison = Poison::new(session.spec(), &name, dead_letters.is_some());
+        let gate = Gate {
+            name: name.clone(),
+            member,
+            session: session.clone(),
+            source: false,
+            shutdown: shutdown.clone(),
+            round,
+        };
+        let dead_letters = DeadLetters::open(gate, dead_letters).await?;
+        session.tell(member, LocalEvent::Started);
+        let (view, given) = (session.watch(), reader.position());
+        Ok(Self {
+            leave,
+            name,
+            member,
+            session,
+            view,
+            unseen: true,
+            reader,
+            shutdown,
+            ends_cycle,
+            volatile,
+            sink: Sink::new(codec, poison),
+            dead_letters,
+            given,
+            end: None,
+            starved: None,
+            failure: None,
+            ended: false,
+            was_finished: joined.finished,
+        })
+    }
+
+    /// Commits the positions of this reader.
+    pub(super) fn committer(&self) -> Arc<dyn Committer> {
+        self.reader.committer().unwrap_or_else(|| {
+            Arc::new(StatusCommitter {
+                session: self.session.clone(),
+                member: self.member,
+            })
+        })
+    }
+
+    /// Says how the reader went.
+    pub(super) async fn close(mut self, closing: &Closing) -> Result<(), ChannelError> {
+        let (session, member) = (self.session.clone(), self.member);
+        if let Some(letters) = self.dead_letters.take() {
+            letters.close().await;
+        }
+        let closed = match closing {
+            Closing::Finished => self.finish().await,
+            Closing::Failed(cause) => {
+                self.reader.close().await;
+                session.tell(member, LocalEvent::Failed(cause.to_string(), Vec::new()));
+                Ok(())
+            }
+            Closing::Left => {
+                self.reader.close().await;
+                session.tell(member, LocalEvent::Left(Vec::new()));
+                Ok(())
+            }
+        };
+        if let Err(error) = &closed {
+            session.tell(member, LocalEvent::Failed(cause_of(error), Vec::new()));
+        }
+        self.leave.cancel();
+        let settled = session.settle(member).await;
+        match closing {
+            Closing::Finished => closed.and(settled),
+            Closing::Failed(_) | Closing::Left => closed,
+        }
+    }
+
+    /// Fills the sink with what is at hand; waits if nothing is. An empty sink means end or drain. When it returns, all that
+    /// was read is in the sink or set aside for good.
+    pub(super) async fn fill(&mut self) -> Result<(), ChannelError> {
+        self.bury().await?;
+        while self.sink.values.is_empty() && self.read_on().await? {
+            self.bury().await?;
+        }
+        self.given = self.reader.position();
+        Ok(())
+    }
+
+    /// Has everything that was set aside written to the dead letters.
+    async fn bury(&mut self) -> Result<(), ChannelError> {
+        match &mut self.dead_letters {
+            Some(letters) if letters.is_writing() || self.sink.poison.waiting() > 0 => {
+                letters.bury(&mut self.sink.poison).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads what is at hand; waits if nothing is. Returns whether something was read: if not, it is the end or a drain.
+    async fn read_on(&mut self) -> Result<bool, ChannelError> {
+        tokio::task::consume_budget().await;
+        if self.session.is_alarmed() {
+            self.session.check(self.member)?;
+        }
+        while !self.ended && !self.drains() {
+            if self.reader.read(&mut self.sink)? > 0 {
+                self.starved = None;
+                return Ok(true);
+            }
+            self.doubt_the_end().await?;
+            if self.end.is_some_and(|end| self.reader.position() >= end) && !self.has_grown().await? {
+                return match self.failure.clone() {
+                    Some(failure) => Err(failure),
+                    None => {
+                        self.ended = true;
+                        Ok(false)
+                    }
+                };
+            }
+            if self.shutdown.phase() != Phase::Running && self.view.borrow().writers_gone {
+                // The drain of a memory channel: all that was sent is read, and nobody sends any more.
+                self.ended = self.reader.read(&mut self.sink)? == 0;
+                return Ok(!self.ended);
+            }
+            if self.unseen && self.end.is_none() {
+                self.look().await?;
+                self.unseen = false;
+                continue;
+            }
+            tokio::select! {
+                biased;
+                changed = self.view.changed() => match changed {
+                    Ok(()) => self.unseen = true,
+                    Err(_) => return Err(ChannelError::NotOpen { port: "the input port" }),
+                },
+                () = self.reader.readable() => {}
+                () = self.shutdown.changed() => {}
+            }
+        }
+        Ok(false)
+    }
+
+    /// Asks again for an end that does not come nearer.
+    async fn doubt_the_end(&mut self) -> Result<(), ChannelError> {
+        let is_short = self.end.is_some_and(|end| self.reader.position() < end);
+        let since = *self.starved.get_or_insert_with(Instant::now);
+        if is_short && since.elapsed() >= STARVED {
+            self.starved = None;
+            match self.ask_end().await {
+                Ok(Some(end)) => self.end = Some(end),
+                Ok(None) => {}
+                Err(error @ (ChannelError::Transport { .. } | ChannelError::Deadline { .. })) => {
+                    // A broker that is away for a while answers the next time; for how long, the session knows.
+                    tracing::debug!(port = self.name, "the end is not known: {error}");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks again for the end that was reached.
+    async fn has_grown(&mut self) -> Result<bool, ChannelError> {
+        let Some(end) = self.ask_end().await? else {
+            return Ok(true);
+        };
+        self.end = Some(end);
+        Ok(end > self.reader.position())
+    }
+
+    /// The reader's end; `None` if the pipeline drains while the reader finds it out. Meanwhile the channel may fail.
+    async fn ask_end(&mut self) -> Result<Option<u64>, ChannelError> {
+        loop {
+            tokio::select! {
+                biased;
+                end = self.reader.end() => return end.map(Some),
+                changed = self.view.changed() => {
+                    self.unseen = true;
+                    changed.map_err(|_| ChannelError::NotOpen { port: "the input port" })?;
+                    self.session.check(self.member)?;
+                }
+                () = self.shutdown.changed() => if self.drains() {
+                    return Ok(None);
+                },
+            }
+        }
+    }
+
+    /// Whether no more is to be retrieved because the pipeline drains. What lies in memory is read on: it would be lost.
+    fn drains(&self) -> bool {
+        match self.shutdown.phase() {
+            Phase::Running => false,
+            Phase::Draining => !self.volatile,
+            Phase::Stopping => true,
+        }
+    }
+
+    /// Looks at what the protocol says: go on, read to the end, or read to the end and fail.
+    async fn look(&mut self) -> Result<(), ChannelError> {
+        self.session.check(self.member)?;
+        let upstream = self.view.borrow_and_update().upstream.clone();
+        let incomplete = |port: &str, cause| ChannelError::Incomplete {
+            port: port.to_owned(),
+            cause,
+        };
+        match upstream {
+            Upstream::Sending => {}
+            Upstream::Stopped { ends } => {
+                let Some(end) = self.ask_end().await? else {
+                    return Ok(());
+                };
+                let partition = self.session.spec().partition_of(self.member.index);
+                let stated = ends.get(&partition).map_or(0, |end| end.offset);
+                if end < stated {
+                    return Err(ChannelError::Mismatch {
+                        object: format!("channel {}, partition {partition}", self.session.spec().name()),
+                        reason: format!(
+                            "it ends at offset {end}, but its writers wrote up to {stated}: records were deleted"
+                        ),
+                    });
+                }
+                self.end = Some(end);
+            }
+            Upstream::Failed { cause } | Upstream::Lost { cause, seen: true } => {
+                let Some(end) = self.ask_end().await? else {
+                    return Ok(());
+                };
+                self.end = Some(end);
+                self.failure = Some(incomplete(&self.name, cause));
+            }
+            Upstream::Lost { cause, seen: false } => {
+                let seconds = self.session.spec().timing.patience.as_secs();
+                return Err(ChannelError::Deadline {
+                    port: self.name.clone(),
+                    waited_for: cause,
+                    seconds,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that all is read. The principal waits for its replicas and closes the run.
+    async fn finish(&mut self) -> Result<(), ChannelError> {
+        if !self.ended {
+            tracing::info!(port = self.name, "closed before its end");
+        }
+        let positions_are_status = self.reader.committer().is_none();
+        self.reader.close().await;
+        self.session.tell(self.member, LocalEvent::Stopped(Vec::new()));
+        if self.member != MemberId::PRINCIPAL {
+            self.session.tell(self.member, LocalEvent::Closed);
+            return Ok(());
+        }
+        self.session.replicas_finished().await?;
+        if self.ended {
+            self.reader.nothing_left_behind().await?;
+        }
+        if positions_are_status {
+            // Each replica's own position is in the status log: now that all have read, all is read for the broker, too.
+            self.reader.skip_to_end().await?;
+        }
+        self.session.tell(self.member, LocalEvent::Closed);
+        Ok(())
+    }
+}
+
+/// Keeps the position of a broadcast reader in the status log: each replica has its own, and the broker only one group.
+struct StatusCommitter {
+    session: ChannelSession,
+    member: MemberId,
+}
+
+#[async_trait]
+impl Committer for StatusCommitter {
+    fn commit(&self, offset: u64) {
+        self.session.tell(self.member, LocalEvent::Position(offset));
+    }
+
+    async fn flush(&self) -> Result<(), ChannelError> {
+        // It travels with the last word, which `close` waits for.
+        Ok(())
+    }
+}

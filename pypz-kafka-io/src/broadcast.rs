@@ -4,6 +4,7 @@
 //! may buffer. So the readers of one process advance at most that far apart.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -143,6 +144,11 @@ impl BroadcastQueue {
             chunk: None,
             start,
         }
+    }
+
+    /// No record before this offset comes any more, to any of the readers.
+    pub(crate) fn floor(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.shared.lock().queue.floor)
     }
 
     /// Gives the sink what is at hand. `position` follows what it took.

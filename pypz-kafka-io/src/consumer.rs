@@ -1,29 +1,25 @@
 //! The one consumer of a channel in a process: a queue a replica, commits for all of them.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use pypz_core::ChannelError;
-use pypz_core::channel::{ChannelSpec, Committer};
+use pypz_core::channel::{ChannelSpec, Guarantee};
 use rdkafka::TopicPartitionList;
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::Offset;
 use tokio::sync::{Notify, OnceCell};
 
-use crate::clients::{Clients, REQUEST, Trouble, blocking, insistently};
+use crate::clients::{Clients, REQUEST, blocking, insistently};
+use crate::committer::{ReaderContext, Times, commit_noted};
 use crate::error::words;
+use crate::lost::start_of;
 use crate::tail::last_records;
 use crate::topics::{committed, ends, group};
-
-/// How long positions gather before they are committed.
-const COMMIT_EVERY: Duration = Duration::from_millis(200);
 
 /// How often the consumer's own queue is polled.
 const IDLE: Duration = Duration::from_millis(100);
@@ -31,48 +27,14 @@ const IDLE: Duration = Duration::from_millis(100);
 /// How long a stop waits for a commit that is under way.
 const STOP: Duration = Duration::from_secs(1);
 
-/// Positions of the replicas: noted by them, sent to the broker, held by the broker.
-#[derive(Default)]
-struct Positions {
-    noted: BTreeMap<i32, i64>,
-    committed: BTreeMap<i32, i64>,
-    retry_at: Option<Instant>,
-    /// How many wait for their position to be committed.
-    flushing: usize,
-    failure: Option<String>,
-}
-
-/// What the consumer's callbacks write to.
-pub(crate) struct ReaderContext {
-    positions: Mutex<Positions>,
-    changed: Notify,
-    trouble: Arc<Trouble>,
-}
-
-impl ReaderContext {
-    fn lock(&self) -> MutexGuard<'_, Positions> {
-        self.positions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ClientContext for ReaderContext {
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.trouble.note(&error, reason);
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        self.trouble.log(level, fac, message);
-    }
-}
-
-impl ConsumerContext for ReaderContext {}
-
 /// The queue of one partition and what wakes its reader.
 pub(crate) struct Queue {
     pub(crate) queue: PartitionQueue<ReaderContext>,
     pub(crate) filled: Arc<Notify>,
     /// The offset it starts at.
     pub(crate) start: u64,
+    /// No record before this offset comes any more.
+    pub(crate) floor: Arc<AtomicU64>,
 }
 
 /// The consumer of one channel, shared by the readers of the process.
@@ -107,10 +69,19 @@ impl ChannelConsumer {
             .map_err(|error| failed("fetching metadata", error))?;
         let starts = insistently(patience, || committed(&consumer, topic, &partitions))
             .map_err(|error| failed("fetching committed positions", error))?;
+        if spec.guarantee == Guarantee::AtLeastOnce {
+            // Positions that do not move in this run are renewed, too. Those of transactions are none of ours.
+            let known = partitions.iter().zip(&starts);
+            let known: BTreeMap<i32, i64> = known.filter_map(|(p, start)| Some((*p, (*start)?))).collect();
+            consumer.context().hold(known);
+        }
         let mut assignment = TopicPartitionList::with_capacity(partitions.len());
         let mut queues = BTreeMap::new();
         for (partition, start) in partitions.iter().zip(starts) {
-            let start = start.unwrap_or(0);
+            let start = insistently(patience, || {
+                start_of(clients, spec, *partition, start.unwrap_or(0))
+            })
+            .map_err(|error| failed("looking for its first record", error))?;
             let filled = Arc::new(Notify::new());
             let added = assignment.add_partition_offset(topic, *partition, Offset::Offset(start));
             added.map_err(|error| failed("assigning", error))?;
@@ -126,6 +97,7 @@ impl ChannelConsumer {
                     queue,
                     filled,
                     start: u64::try_from(start).unwrap_or(0),
+                    floor: Arc::default(),
                 },
             );
         }
@@ -141,18 +113,22 @@ impl ChannelConsumer {
         spec: &ChannelSpec,
         partitions: usize,
     ) -> Result<BaseConsumer<ReaderContext>, KafkaError> {
-        let trouble = Arc::clone(&clients.trouble);
-        let context = ReaderContext {
-            positions: Mutex::default(),
-            changed: Notify::new(),
-            trouble,
-        };
+        let context = ReaderContext::new(Arc::clone(&clients.trouble));
         let config = crate::config::consumer(spec, &clients.user, &group(spec), partitions);
         config.create_with_context(context)
     }
 
     pub(crate) fn consumer(&self) -> &BaseConsumer<ReaderContext> {
         &self.consumer
+    }
+
+    pub(crate) fn spec(&self) -> &ChannelSpec {
+        &self.spec
+    }
+
+    /// Has noted positions committed without waiting for more of them.
+    pub(crate) fn commit_soon(&self) {
+        self.wake.unpark();
     }
 
     fn start(
@@ -262,111 +238,14 @@ fn of_partition(ends: &BTreeMap<i32, i64>, partition: i32) -> u64 {
 
 /// Serves the consumer's own queue and commits what the readers note.
 fn serve(consumer: &BaseConsumer<ReaderContext>, stop: &AtomicBool, topic: &str) {
-    let mut committed_at = Instant::now();
+    let mut times = Times::now();
     while !stop.load(Ordering::Acquire) {
         match consumer.poll(Duration::ZERO) {
             None => {}
             Some(Err(error)) => tracing::debug!(topic, "{}", words(&error)),
             Some(Ok(_)) => tracing::error!(topic, "a record came out on the consumer's own queue"),
         }
-        commit_noted(consumer, topic, &mut committed_at);
+        commit_noted(consumer, topic, &mut times);
         std::thread::park_timeout(IDLE);
-    }
-}
-
-/// Commits what is noted, if it is time. It waits for the broker, which only this thread may: librdkafka tells nobody how
-/// an asynchronous commit of an assigned consumer ended.
-fn commit_noted(consumer: &BaseConsumer<ReaderContext>, topic: &str, committed_at: &mut Instant) {
-    let context = consumer.context();
-    let mut offsets = TopicPartitionList::new();
-    {
-        let positions = context.lock();
-        let is_due = positions.flushing > 0 || committed_at.elapsed() >= COMMIT_EVERY;
-        if !is_due || positions.retry_at.is_some_and(|at| at > Instant::now()) {
-            return;
-        }
-        for (partition, offset) in &positions.noted {
-            if positions.committed.get(partition) != Some(offset) {
-                let _ = offsets.add_partition_offset(topic, *partition, Offset::Offset(*offset));
-            }
-        }
-    }
-    *committed_at = Instant::now();
-    if offsets.count() == 0 {
-        return;
-    }
-    let committed = consumer.commit(&offsets, CommitMode::Sync);
-    let mut positions = context.lock();
-    match committed {
-        Ok(()) => {
-            positions.retry_at = None;
-            positions.failure = None;
-            for element in offsets.elements() {
-                if let Offset::Offset(offset) = element.offset() {
-                    positions.committed.insert(element.partition(), offset);
-                }
-            }
-        }
-        Err(error) => {
-            // Tried again: until a deadline passes, a position that is committed late costs nothing.
-            positions.failure = Some(words(&error));
-            positions.retry_at = Some(Instant::now() + COMMIT_EVERY);
-        }
-    }
-    drop(positions);
-    context.changed.notify_waiters();
-}
-
-/// Commits the position of one partition through the channel's consumer.
-pub(crate) struct PartitionCommitter {
-    pub(crate) consumer: Arc<ChannelConsumer>,
-    pub(crate) partition: i32,
-}
-
-#[async_trait]
-impl Committer for PartitionCommitter {
-    fn commit(&self, offset: u64) {
-        let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-        self.consumer
-            .consumer
-            .context()
-            .lock()
-            .noted
-            .insert(self.partition, offset);
-    }
-
-    async fn flush(&self) -> Result<(), ChannelError> {
-        let context = Arc::clone(self.consumer.consumer.context());
-        let patience = self.consumer.spec.timing.patience;
-        context.lock().flushing += 1;
-        self.consumer.wake.unpark();
-        let done = async {
-            loop {
-                let changed = context.changed.notified();
-                tokio::pin!(changed);
-                changed.as_mut().enable();
-                let is_done = {
-                    let positions = context.lock();
-                    positions.noted.get(&self.partition) == positions.committed.get(&self.partition)
-                        || !positions.noted.contains_key(&self.partition)
-                };
-                if is_done {
-                    return;
-                }
-                changed.await;
-            }
-        };
-        let flushed = tokio::time::timeout(patience, done).await;
-        let mut positions = context.lock();
-        positions.flushing -= 1;
-        flushed.map_err(|_| ChannelError::Deadline {
-            port: self.consumer.spec.name().to_owned(),
-            waited_for: format!(
-                "the broker to take the position of partition {}: {}",
-                self.partition,
-                positions.failure.as_deref().unwrap_or("no answer")
-            ),
-            seconds: patience.as_secs(),
-        })
     }
 }

@@ -1,20 +1,24 @@
 //! The reading end of a channel on Kafka.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pypz_core::ChannelError;
 use pypz_core::channel::{
-    ChannelReader, ChannelSpec, Committer, Delivery, Details, Guarantee, RawRecord, RecordSink, StartAt,
+    ChannelReader, ChannelSpec, Committer, Delivery, Details, Guarantee, LostOffsetPolicy, RawRecord,
+    RecordSink, StartAt,
 };
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::broadcast::BroadcastQueue;
-use crate::consumer::{ChannelConsumer, PartitionCommitter, Queue};
+use crate::committer::PartitionCommitter;
+use crate::consumer::{ChannelConsumer, Queue};
 use crate::error::{is_denied, is_missing, words};
+use crate::lost::Jump;
 use crate::topics;
 use crate::transport::KafkaConnection;
 
@@ -34,6 +38,7 @@ pub struct KafkaChannelReader {
     position: u64,
     asked_for_end: bool,
     poison: Option<ChannelError>,
+    jump: Option<Jump>,
 }
 
 /// Where the records come from.
@@ -67,6 +72,7 @@ impl KafkaChannelReader {
             position: 0,
             asked_for_end: false,
             poison: None,
+            jump: None,
         }
     }
 
@@ -74,11 +80,33 @@ impl KafkaChannelReader {
         i32::try_from(self.spec.partition_of(self.index)).unwrap_or(i32::MAX)
     }
 
+    /// No record before this offset comes any more.
+    fn floor(&self) -> u64 {
+        self.source
+            .as_ref()
+            .map_or(0, |source| source.floor().load(Ordering::Acquire))
+    }
+
+    fn begin_jump(&mut self) -> Result<(), ChannelError> {
+        let (Some(source), Some(consumer)) = (&self.source, self.connection.open_consumer(&self.spec)) else {
+            return Ok(());
+        };
+        self.jump = Some(Jump::begin(
+            self.connection.clients()?,
+            Arc::clone(&self.spec),
+            consumer,
+            self.partition(),
+            self.position,
+            source.floor(),
+        ));
+        Ok(())
+    }
+
     /// What an error on the partition's own queue means; `None` if librdkafka goes on by itself.
     fn judge(&self, error: &KafkaError) -> Option<ChannelError> {
         let object = format!("topic {}, partition {}", self.spec.name(), self.partition());
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+        match error {
+            _ if is_lost(error) => {
                 let position = self.position;
                 Some(ChannelError::Mismatch {
                     object,
@@ -101,6 +129,22 @@ impl KafkaChannelReader {
             }
         }
     }
+}
+
+impl Source {
+    fn floor(&self) -> Arc<AtomicU64> {
+        match self {
+            Self::Partition { queue, .. } => Arc::clone(&queue.floor),
+            Self::Broadcast(queue) => queue.floor(),
+        }
+    }
+}
+
+fn is_lost(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
+    )
 }
 
 /// Key, headers and timestamp of a message.
@@ -174,6 +218,12 @@ impl ChannelReader for KafkaChannelReader {
         if let Some(poison) = &self.poison {
             return Err(poison.clone());
         }
+        if let Some(jump) = &self.jump {
+            if !jump.is_done(&self.spec)? {
+                return Ok(0);
+            }
+            self.jump = None;
+        }
         let taken = match &mut self.source {
             None => return Ok(0),
             Some(Source::Partition { queue, .. }) => {
@@ -182,13 +232,21 @@ impl ChannelReader for KafkaChannelReader {
             Some(Source::Broadcast(queue)) => queue.read(self.spec.name(), sink, &mut self.position),
         };
         let error = match taken {
-            Ok((taken, None)) => return Ok(taken),
+            Ok((taken, None)) => {
+                if taken == 0 {
+                    self.position = self.position.max(self.floor());
+                }
+                return Ok(taken);
+            }
             Ok((taken, Some(poison))) => {
                 self.poison = Some(poison.clone());
                 return if taken > 0 { Ok(taken) } else { Err(poison) };
             }
             Err(error) => error,
         };
+        if is_lost(&error) && self.spec.on_lost_offset != LostOffsetPolicy::Fail {
+            return self.begin_jump().map(|()| 0);
+        }
         self.judge(&error).map_or(Ok(0), |error| {
             self.poison = Some(error.clone());
             Err(error)

@@ -35,7 +35,7 @@ pub use operator::{Commit, Context, Operator, OperatorSpec, Progress, Threading}
 pub use parameter::Secret;
 pub use pipeline::{Pipeline, PipelineError, RunReport};
 pub use port::{Batch, InputPort, OutputPort};
-pub use record::{Headers, Position, Record};
+pub use record::{Headers, Position, Record, RecordId};
 
 /// The result of user code: any error that implements [`std::error::Error`] can be returned with `?`.
 pub type Result<T, E = anyhow::Error> = std::result::Result<T, E>;

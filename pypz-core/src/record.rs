@@ -1,5 +1,8 @@
 //! A record and what travels with it.
 
+use std::fmt;
+use std::sync::Arc;
+
 /// One record with its key, headers, timestamp and position.
 ///
 /// Most operators send and retrieve bare values; [`Record`] is for those that want more. It is made from a value
@@ -23,6 +26,27 @@ pub struct Record<T> {
     pub timestamp: Option<i64>,
     /// Where the record was read; `None` before it was sent.
     pub position: Option<Position>,
+    /// What tells it from every other record of its channel; `None` before it was sent, and in memory.
+    pub id: Option<RecordId>,
+}
+
+/// The identity of a record in its channel: one that comes twice, because a process or a connection was lost, has the same id both
+/// times. An operator that writes to somewhere else than to its ports can leave out by it what it has written.
+///
+/// It is the identity of a send. An operator that was killed behind its send and before its input was committed sends again, as
+/// another record; [exactly-once](crate::Pipeline::exactly_once) has no such records.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordId {
+    /// Who counts: on Kafka the partition, `pl.clean.input[3]`; on RabbitMQ the execution of the writer, whose name no other has.
+    pub counter: Arc<str>,
+    /// The number of the record there, from 0: on Kafka its offset, on RabbitMQ how many its writer had sent before.
+    pub sequence: u64,
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.counter, self.sequence)
+    }
 }
 
 /// Headers of a record, in order. A name may occur more than once.
@@ -47,6 +71,7 @@ impl<T> Record<T> {
             headers: Vec::new(),
             timestamp: None,
             position: None,
+            id: None,
         }
     }
 

@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pypz_core::ChannelError;
 use pypz_core::channel::{Details, EncodedBatch, RawRecord, RecordSink};
+use pypz_core::{ChannelError, RecordId};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use tokio::sync::Notify;
@@ -154,7 +154,7 @@ impl BroadcastQueue {
     /// Gives the sink what is at hand. `position` follows what it took.
     pub(crate) fn read(
         &mut self,
-        channel: &str,
+        (channel, counter): (&str, &Arc<str>),
         sink: &mut dyn RecordSink,
         position: &mut u64,
     ) -> Result<(usize, Option<ChannelError>), KafkaError> {
@@ -173,7 +173,13 @@ impl BroadcastQueue {
                 continue;
             };
             if offset >= self.start {
-                let mut details = || chunk.batch.details(*at).cloned().unwrap_or_default();
+                let mut details = || Details {
+                    id: Some(RecordId {
+                        counter: Arc::clone(counter),
+                        sequence: offset,
+                    }),
+                    ..chunk.batch.details(*at).cloned().unwrap_or_default()
+                };
                 let payload = chunk.batch.payload(*at);
                 let record = RawRecord {
                     partition: 0,

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pypz_core::ChannelError;
 use pypz_core::channel::{
     ChannelReader, ChannelSpec, Committer, Delivery, Details, Guarantee, LostOffsetPolicy, RawRecord,
     RecordSink, StartAt,
 };
+use pypz_core::{ChannelError, RecordId};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::types::RDKafkaErrorCode;
@@ -34,6 +34,8 @@ pub struct KafkaChannelReader {
     connection: Arc<KafkaConnection>,
     spec: Arc<ChannelSpec>,
     index: u32,
+    /// The partition, as the ids of its records name it.
+    counter: Arc<str>,
     source: Option<Source>,
     position: u64,
     asked_for_end: bool,
@@ -63,8 +65,9 @@ impl std::fmt::Debug for KafkaChannelReader {
 }
 
 impl KafkaChannelReader {
-    pub(crate) const fn new(connection: Arc<KafkaConnection>, spec: Arc<ChannelSpec>, index: u32) -> Self {
+    pub(crate) fn new(connection: Arc<KafkaConnection>, spec: Arc<ChannelSpec>, index: u32) -> Self {
         Self {
+            counter: format!("{}[{}]", spec.name(), spec.partition_of(index)).into(),
             connection,
             spec,
             index,
@@ -147,7 +150,7 @@ fn is_lost(error: &KafkaError) -> bool {
     )
 }
 
-/// Key, headers and timestamp of a message.
+/// Key, headers and timestamp of a message; its id is the partition's and its offset.
 pub(crate) fn details_of(message: &BorrowedMessage<'_>) -> Details {
     let headers = message.headers().map(|headers| {
         headers
@@ -159,6 +162,7 @@ pub(crate) fn details_of(message: &BorrowedMessage<'_>) -> Details {
         key: message.key().map(Into::into),
         headers: headers.unwrap_or_default(),
         timestamp: message.timestamp().to_millis(),
+        id: None,
     }
 }
 
@@ -227,9 +231,11 @@ impl ChannelReader for KafkaChannelReader {
         let taken = match &mut self.source {
             None => return Ok(0),
             Some(Source::Partition { queue, .. }) => {
-                read_partition(self.spec.name(), queue, sink, &mut self.position)
+                read_partition((self.spec.name(), &self.counter), queue, sink, &mut self.position)
             }
-            Some(Source::Broadcast(queue)) => queue.read(self.spec.name(), sink, &mut self.position),
+            Some(Source::Broadcast(queue)) => {
+                queue.read((self.spec.name(), &self.counter), sink, &mut self.position)
+            }
         };
         let error = match taken {
             Ok((taken, None)) => {
@@ -299,7 +305,7 @@ impl ChannelReader for KafkaChannelReader {
 
 /// Decodes what is at hand straight from librdkafka's buffers.
 fn read_partition(
-    channel: &str,
+    (channel, counter): (&str, &Arc<str>),
     queue: &Queue,
     sink: &mut dyn RecordSink,
     position: &mut u64,
@@ -318,7 +324,13 @@ fn read_partition(
         };
         let offset = u64::try_from(message.offset()).unwrap_or(0);
         let partition = u32::try_from(message.partition()).unwrap_or(0);
-        let mut details = || details_of(&message);
+        let mut details = || Details {
+            id: Some(RecordId {
+                counter: Arc::clone(counter),
+                sequence: offset,
+            }),
+            ..details_of(&message)
+        };
         let payload = message.payload().unwrap_or_default();
         let record = RawRecord {
             partition,

@@ -125,6 +125,7 @@ fn record<'a>(
         key,
         headers,
         timestamp,
+        ..
     }) = batch.details(index)
     else {
         return record;

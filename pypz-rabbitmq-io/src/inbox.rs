@@ -1,11 +1,11 @@
 //! What one reader has in hand: messages that it has not given out, and those that are not acknowledged.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lapin::message::Delivery;
-use pypz_core::ChannelError;
+use pypz_core::{ChannelError, RecordId};
 use tokio::sync::Notify;
 
 use crate::pack::{self, PACK};
@@ -36,6 +36,19 @@ pub(crate) struct Message {
     pub(crate) body: Vec<u8>,
     pub(crate) form: Form,
     pub(crate) records: u32,
+    pub(crate) id: Option<Arc<str>>,
+}
+
+impl Message {
+    /// The id of its record that is followed by `left - 1` others.
+    pub(crate) fn record_id(&self, left: u32) -> Option<RecordId> {
+        let (writer, first) = self.id.as_ref()?.rsplit_once('.')?;
+        let first: u64 = first.parse().ok()?;
+        Some(RecordId {
+            counter: writer.into(),
+            sequence: first + u64::from(self.records.saturating_sub(left)),
+        })
+    }
 }
 
 /// How a message holds its records.
@@ -56,7 +69,7 @@ struct Unacknowledged {
     tag: u64,
     /// The connection that the tag belongs to.
     generation: u64,
-    id: Option<String>,
+    id: Option<Arc<str>>,
 }
 
 #[derive(Default)]
@@ -72,9 +85,9 @@ pub(crate) struct State {
     /// How many of them, from the front, are of an earlier connection.
     old: usize,
     /// Processed, and given back by a connection that was lost: acknowledged as soon as they come again.
-    processed: HashSet<String>,
+    processed: HashSet<Arc<str>>,
     /// Those that have come again.
-    again: Vec<(u64, String)>,
+    again: Vec<(u64, Arc<str>)>,
     /// The position behind the last record that came.
     received: u64,
     /// The position up to which everything is processed.
@@ -175,7 +188,7 @@ impl State {
 
     fn take(&mut self, delivery: Delivery) {
         let id = delivery.properties.message_id().as_ref();
-        let id = id.map(|id| id.as_str().to_owned());
+        let id = id.map(|id| Arc::from(id.as_str()));
         if let Some(id) = id.as_ref().and_then(|id| self.processed.take(id)) {
             self.again.push((delivery.delivery_tag, id));
             self.mixed = true;
@@ -210,12 +223,13 @@ impl State {
             behind: self.received,
             tag: delivery.delivery_tag,
             generation: self.generation,
-            id,
+            id: id.clone(),
         });
         self.messages.push_back(Message {
             body: delivery.data,
             form,
             records,
+            id,
         });
     }
 

@@ -19,6 +19,7 @@ pub(crate) fn push(pack: &mut Vec<u8>, batch: &EncodedBatch, index: usize) {
         key,
         headers,
         timestamp,
+        ..
     }) = details
     {
         match key {

@@ -77,8 +77,9 @@ impl RabbitMqChannelReader {
                 Form::Pack => cursor.next(&message.body).unwrap_or_default(),
                 Form::Bare | Form::Malformed => None,
             };
-            let mut details = || {
-                packed
+            let mut details = || Details {
+                id: message.record_id(left),
+                ..packed
                     .as_ref()
                     .map_or_else(Details::default, crate::pack::Packed::details)
             };

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::ops::Range;
 
 use crate::codec::CodecError;
-use crate::record::Headers;
+use crate::record::{Headers, RecordId};
 
 /// What travels with a record beside its value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,10 +15,12 @@ pub struct Details {
     pub headers: Headers,
     /// Milliseconds since the Unix epoch.
     pub timestamp: Option<i64>,
+    /// What the transport knows the record by, when it is read.
+    pub id: Option<RecordId>,
 }
 
 impl Details {
-    /// Whether there is nothing to carry.
+    /// Whether there is nothing to carry. An id is nothing: it is where the record came from.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.key.is_none() && self.headers.is_empty() && self.timestamp.is_none()

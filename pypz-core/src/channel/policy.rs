@@ -35,13 +35,14 @@ pub enum LostOffsetPolicy {
 }
 
 /// The headers of a dead letter, behind those that the record had: why it did not decode, the channel it was read from, its
-/// partition and offset there in decimal, and the full name of the port that read it.
-pub const DEAD_LETTER_HEADERS: [&str; 5] = [
+/// partition and offset there in decimal, the full name of the port that read it, and the record's id.
+pub const DEAD_LETTER_HEADERS: [&str; 6] = [
     "pypz.dead-letter.reason",
     "pypz.dead-letter.channel",
     "pypz.dead-letter.partition",
     "pypz.dead-letter.offset",
     "pypz.dead-letter.reader",
+    "pypz.dead-letter.id",
 ];
 
 /// A word that names no policy.

@@ -97,6 +97,7 @@ impl<T> IntoBatch<T> for Vec<Record<T>> {
                             key,
                             headers,
                             timestamp,
+                            id: None,
                         },
                     )
                 },

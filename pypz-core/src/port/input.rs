@@ -80,7 +80,7 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> InputPort<T, C, P> {
         Ok(Batch::new(std::mem::take(&mut open.sink.values)))
     }
 
-    /// As [`InputPort::retrieve`], with key, headers, timestamp and position of each record.
+    /// As [`InputPort::retrieve`], with key, headers, timestamp, position and id of each record.
     ///
     /// # Errors
     ///
@@ -96,6 +96,7 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> InputPort<T, C, P> {
                 key,
                 headers,
                 timestamp,
+                id,
             } = details;
             Record {
                 value,
@@ -103,6 +104,7 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> InputPort<T, C, P> {
                 headers,
                 timestamp,
                 position: Some(position),
+                id,
             }
         };
         Ok(values.into_iter().zip(details).map(record).collect())

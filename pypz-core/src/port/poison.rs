@@ -80,6 +80,7 @@ impl Poison {
                     record.partition.to_string(),
                     record.offset.to_string(),
                     self.reader.clone(),
+                    details.id.take().map_or_else(String::new, |id| id.to_string()),
                 ];
                 let headers = DEAD_LETTER_HEADERS.into_iter().zip(origin);
                 details

@@ -24,6 +24,7 @@
 //! `PYPZ_TEST_STARTS` says how often the case of many starts starts, 20 times unless told otherwise.
 
 pub mod cases;
+mod ids;
 mod items;
 mod ledger;
 mod lists;

@@ -154,7 +154,11 @@ impl Setup {
         }
     }
 
-    fn source(&self, pipeline: &mut Pipeline, name: &str) -> <Source as pypz::OperatorSpec>::Handle {
+    pub(super) fn source(
+        &self,
+        pipeline: &mut Pipeline,
+        name: &str,
+    ) -> <Source as pypz::OperatorSpec>::Handle {
         let keys = match self.how {
             How::ByKey(keys) => keys,
             How::InTurn | How::ToAll => 0,

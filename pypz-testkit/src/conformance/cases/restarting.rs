@@ -1,12 +1,14 @@
 //! Whoever is killed or drained and comes back goes on: nothing is missing.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::super::ids::{self, Ids};
 use super::super::setup::{How, Setup};
 use super::super::site::Site;
-use super::super::stage::{PartProcess, Stage};
+use super::super::stage::{Execution, PartProcess, Stage};
 
 /// Several processes and a broker are as much as a small machine runs at a time: whoever is starved of the processor for
 /// longer than the patience is rightly taken for lost.
@@ -190,4 +192,47 @@ pub async fn a_fresh_start_gives_up_what_was_unread(site: &Site) {
     });
     anew.run().ends(0).await;
     anew.ledger().exactly_once("sink", &["source@0"], 100);
+}
+
+/// Proves: a record has an id that no other has, and the same one when it comes again; so whoever writes to somewhere else can leave
+/// out what it has written.
+pub async fn a_record_that_comes_again_has_its_id_again(site: &Site) {
+    let stage = Stage::new(site, "ids", |_| {});
+    let pipeline = |fails_at: Option<usize>| {
+        let mut pipeline = stage.setup.empty();
+        let source = stage.setup.source(&mut pipeline, "source");
+        let sink = pipeline
+            .operator::<Ids>("sink")
+            .folder(stage.folder().to_owned())
+            .fails_at(fails_at);
+        pipeline.connect(source.output(), sink.input());
+        pipeline
+    };
+    Execution::start(pipeline(Some(60)), "the first half".to_owned(), None)
+        .ends(115)
+        .await;
+    Execution::start(pipeline(None), "all of it".to_owned(), None)
+        .ends(0)
+        .await;
+    let mut ids: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+    let noted = ids::noted(stage.folder());
+    for (number, id) in &noted {
+        assert!(!id.is_empty(), "record {number} has no id");
+        ids.entry(*number).or_default().insert(id.clone());
+    }
+    assert!(
+        noted.len() >= 160,
+        "only {} records were noted, none came again",
+        noted.len()
+    );
+    let all: BTreeSet<&String> = ids.values().flatten().collect();
+    assert!(
+        ids.values().all(|ids| ids.len() == 1),
+        "a record has two ids: {ids:?}"
+    );
+    assert_eq!(
+        (ids.len(), all.len()),
+        (100, 100),
+        "two records have one id: {ids:?}"
+    );
 }

@@ -1,6 +1,7 @@
-//! Tasks of the workspace: `cargo xtask brokers|setup|test|msrv`.
+//! Tasks of the workspace: `cargo xtask bench|brokers|setup|test|msrv`.
 #![allow(clippy::print_stdout, reason = "what a task finds out is printed")]
 
+mod bench;
 mod brokers;
 mod msrv;
 mod process;
@@ -38,6 +39,16 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Measures ports beside the bare clients on real brokers, and writes docs/performance.md
+    ///
+    /// PYPZ_TEST_KAFKA=HOST:PORT and PYPZ_TEST_AMQP=LOCATION name existing brokers to use instead.
+    Bench {
+        /// Few pairs of short runs
+        #[arg(long)]
+        quick: bool,
+        /// Only these benchmarks: fanout, transport, hop, codec, protocol, lifecycle
+        only: Vec<String>,
+    },
     /// Checks that no dependency asks for a newer Rust than the workspace promises
     Msrv,
 }
@@ -54,6 +65,7 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> Result<ExitCode> {
     match task {
+        Task::Bench { quick, only } => bench::run(quick, &only),
         Task::Brokers(action) => brokers::run(&action),
         Task::Setup => setup::ensure(&[setup::BUILD, setup::KAFKA].concat()).map(|()| ExitCode::SUCCESS),
         Task::Test { arguments } => test::run(&arguments),

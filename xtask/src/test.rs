@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test of the workspace, against real brokers.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
@@ -32,18 +32,7 @@ fn with_brokers(borrowed: &mut Vec<Borrowed>, arguments: &[String]) -> Result<Ex
         .args(["test", "--workspace", "--all-features"])
         .args(arguments)
         .env(python::VARIABLE, python::interpreter()?);
-    for (kind, variable, scheme) in VARIABLES {
-        let address = if let Ok(address) = std::env::var(variable) {
-            address
-        } else {
-            let broker = brokers::borrow(kind, Security::Plain)?;
-            let address = broker.location().trim_start_matches(scheme).to_owned();
-            borrowed.push(broker);
-            address
-        };
-        eprintln!("running all tests with {variable}={address}");
-        tests.env(variable, address);
-    }
+    plain_brokers(borrowed, &mut tests)?;
     // The tests of security find these by their state files.
     for kind in [Kind::Kafka, Kind::Rabbitmq] {
         borrowed.push(brokers::borrow(kind, Security::Secure)?);
@@ -54,4 +43,21 @@ fn with_brokers(borrowed: &mut Vec<Borrowed>, arguments: &[String]) -> Result<Ex
         .and_then(|code| u8::try_from(code).ok())
         .unwrap_or(1);
     Ok(ExitCode::from(code))
+}
+
+/// Tells a command where the brokers are, and starts those that nobody names.
+pub(crate) fn plain_brokers(borrowed: &mut Vec<Borrowed>, command: &mut Command) -> Result<()> {
+    for (kind, variable, scheme) in VARIABLES {
+        let address = if let Ok(address) = std::env::var(variable) {
+            address
+        } else {
+            let broker = brokers::borrow(kind, Security::Plain)?;
+            let address = broker.location().trim_start_matches(scheme).to_owned();
+            borrowed.push(broker);
+            address
+        };
+        eprintln!("{variable}={address}");
+        command.env(variable, address);
+    }
+    Ok(())
 }

@@ -13,7 +13,8 @@ use super::{Broker, connect, directory, write};
 use crate::process;
 use crate::setup::{self, Need};
 
-const VERSION: &str = "4.1.1";
+/// The version of Apache Kafka that is fetched.
+pub(crate) const VERSION: &str = "4.1.1";
 
 /// The Apache Kafka broker.
 pub(crate) struct Kafka;

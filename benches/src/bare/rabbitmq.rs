@@ -1,4 +1,7 @@
 //! lapin alone, one record a message.
+//!
+//! Persistent, mandatory messages with ids and confirms in a window, through an exchange into a quorum queue of the same arguments as
+//! ours, acknowledged many at once.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -16,14 +19,20 @@ use lapin::{
 };
 use pypz_testkit::{brokers, names};
 
-use crate::{IDLE, PREFETCH, RECORD_BYTES, WINDOW};
+/// Messages that are published and not confirmed, as ours.
+const WINDOW: usize = 1_024;
+
+/// Messages that are given out and not acknowledged.
+pub const PREFETCH: u16 = 64;
+
+const RECORD_BYTES: usize = 100;
 
 /// As many as ours acknowledges at once with this prefetch.
 const ACKNOWLEDGE_EVERY: u64 = 16;
 
 /// When the next message is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Publishing {
+pub enum Publishing {
     /// When the one before it is written to the socket, as in lapin's documentation.
     Awaited,
     /// When the one before it is handed to the connection.
@@ -40,10 +49,10 @@ struct Site {
 
 impl Site {
     async fn open() -> (Self, Consumer) {
-        let uri = format!(
-            "{}?frame_max=8192&heartbeat=10",
-            brokers::rabbitmq().replace("5673/", "5673/%2f")
-        );
+        let location = brokers::rabbitmq();
+        // lapin takes an empty path for an empty name.
+        let root = location.strip_suffix('/').map(|root| format!("{root}/%2f"));
+        let uri = format!("{}?frame_max=8192&heartbeat=10", root.unwrap_or(location));
         let connect = || Connection::connect(&uri, ConnectionProperties::default());
         let (publishing, consuming) = (connect().await.unwrap(), connect().await.unwrap());
         let name = names::unique("bare");
@@ -100,7 +109,7 @@ impl Site {
 }
 
 /// The time between the first and the last arrival of one run.
-pub(crate) async fn run(records: usize, publishing: Publishing) -> Duration {
+pub async fn run(records: usize, publishing: Publishing) -> Duration {
     let (site, consumer) = Site::open().await;
     let taken = tokio::spawn(take(consumer, records as u64));
     let (sender, exchange) = (site.sender.clone(), site.name.clone());
@@ -187,7 +196,7 @@ async fn publish_at_once(sender: Channel, exchange: String, records: usize) {
 }
 
 /// How long each of some records took that travelled alone.
-pub(crate) async fn lone_records(records: usize) -> Vec<Duration> {
+pub async fn lone_records(records: usize, idle: Duration) -> Vec<Duration> {
     let (site, mut consumer) = Site::open().await;
     let (arrived, mut arrivals) = tokio::sync::mpsc::channel(1);
     let taken = tokio::spawn(async move {
@@ -202,7 +211,7 @@ pub(crate) async fn lone_records(records: usize) -> Vec<Duration> {
     let published = tokio::spawn(async move {
         let mut times = Vec::new();
         for number in 0..records {
-            tokio::time::sleep(IDLE).await;
+            tokio::time::sleep(idle).await;
             let sent = Instant::now();
             let body = [7; RECORD_BYTES];
             let confirm = publish(&sender, &exchange, number, &body).await.unwrap();

@@ -1,0 +1,358 @@
+//! Writes `docs/performance.md` and its curves: `report FIGURES CRITERION DOCS`, a file of figures (a JSON object a line), the folder
+//! of criterion's results, and the folder to write to. `cargo xtask bench` calls it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use plotters::prelude::*;
+use pypz_benches::figures::Figure;
+use serde_json::Value;
+
+/// What is aimed at: the beginning of a figure's name, and the least ratio or the greatest value.
+const TARGETS: [(&str, Target); 22] = [
+    ("transport/memory", Target::Ratio(0.9)),
+    ("transport/Kafka: 100 B", Target::Ratio(0.9)),
+    ("transport/Kafka: 1000 B", Target::Ratio(0.95)),
+    ("transport/RabbitMQ: one", Target::Ratio(0.95)),
+    ("transport/RabbitMQ: batches", Target::Ratio(10.0)),
+    ("hop/Kafka", Target::Ratio(0.9)),
+    ("latency/Kafka: a lone record, p50", Target::AtMost(2.0)),
+    ("latency/Kafka: a lone record, p99", Target::AtMost(10.0)),
+    ("latency/RabbitMQ", Target::TimesBare(1.2)),
+    ("partitions/Kafka", Target::Ratio(0.95)),
+    ("start/memory: to the first record, 4", Target::AtMost(1_000.0)),
+    ("start/Kafka: to the first record, 4", Target::AtMost(1_000.0)),
+    ("start/RabbitMQ: to the first record, 4", Target::AtMost(1_000.0)),
+    ("end/memory: from the last record, 4", Target::AtMost(500.0)),
+    ("end/Kafka: from the last record, 4", Target::AtMost(500.0)),
+    ("end/RabbitMQ: from the last record, 4", Target::AtMost(500.0)),
+    ("end/Kafka: from the last record, 1000", Target::AtMost(2_000.0)),
+    ("end/memory: from the last record, 1000", Target::AtMost(2_000.0)),
+    (
+        "end/RabbitMQ: from the last record, 1000",
+        Target::AtMost(2_000.0),
+    ),
+    ("idle/", Target::AtMost(1.0)),
+    ("replicas/Kafka: threads", Target::AtMost(12.0)),
+    ("replicas/Kafka: memory", Target::AtMost(100.0)),
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Target {
+    /// Ours by bare, of which more is better.
+    Ratio(f64),
+    /// Ours by bare, of which less is better.
+    TimesBare(f64),
+    AtMost(f64),
+}
+
+impl Target {
+    fn of(figure: &Figure) -> Option<Self> {
+        let found = TARGETS.iter().find(|(name, _)| figure.name.starts_with(name));
+        found.map(|(_, target)| *target)
+    }
+
+    fn is_met(self, figure: &Figure) -> bool {
+        let ratio = figure.ratio.unwrap_or(f64::NAN);
+        match self {
+            Self::Ratio(least) => ratio >= least,
+            Self::TimesBare(most) => ratio <= most,
+            Self::AtMost(most) => figure.ours <= most,
+        }
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ratio(least) => write!(f, "≥ {least} ×"),
+            Self::TimesBare(most) => write!(f, "≤ {most} ×"),
+            Self::AtMost(most) => write!(f, "≤ {most}"),
+        }
+    }
+}
+
+/// The parts of the page: the beginning of the names in it, its heading, and what the reader has to know.
+const PARTS: [(&str, &str, &str); 8] = [
+    (
+        "transport",
+        "From port to port",
+        "One source, one sink a partition, in one process. Rates are from the first record that arrived to the last.",
+    ),
+    (
+        "hop",
+        "Topic to operator to topic",
+        "The first topic is full before the clock begins. At least once: positions behind acknowledgements; exactly once: \
+         transactions of 100 ms.",
+    ),
+    (
+        "latency",
+        "A lone record",
+        "From `send` to the return of `retrieve`, with nothing else on its way.",
+    ),
+    (
+        "partitions",
+        "Over the number of partitions",
+        "1,000,000 records of 100 B, new topics, a replica a partition; the bare client is one consumer of all of them.\n\n\
+         ![records/s over partitions](performance/partitions.svg)",
+    ),
+    (
+        "start",
+        "To the first record",
+        "From `execute` to the first record at the last operator.",
+    ),
+    (
+        "end",
+        "From the last record",
+        "From the last record at the last operator to the return of `execute`.",
+    ),
+    (
+        "idle",
+        "Waiting",
+        "The CPU time of a process whose source is quiet.",
+    ),
+    (
+        "replicas",
+        "A thousand replicas in one process",
+        "What they take beyond one replica, when the first record arrives.",
+    ),
+];
+
+fn main() -> Result<()> {
+    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let [figures, criterion, docs] = &arguments[..] else {
+        bail!("usage: report FIGURES CRITERION DOCS");
+    };
+    let kept = std::fs::read_to_string(figures).with_context(|| format!("reading {}", figures.display()))?;
+    let figures = kept.lines().map(serde_json::from_str::<Figure>);
+    let figures = figures.collect::<Result<Vec<_>, _>>()?;
+    let mut page = head();
+    for (prefix, heading, words) in PARTS {
+        let of_part: Vec<&Figure> = figures
+            .iter()
+            .filter(|figure| figure.name.split('/').next() == Some(prefix))
+            .collect();
+        if !of_part.is_empty() {
+            part(&mut page, heading, words, &of_part)?;
+        }
+    }
+    of_criterion(&mut page, criterion)?;
+    let curves = docs.join("performance");
+    std::fs::create_dir_all(&curves)?;
+    curve(&curves.join("partitions.svg"), &figures)?;
+    std::fs::write(docs.join("performance.md"), page)?;
+    Ok(())
+}
+
+fn said(program: &str, arguments: &[&str]) -> String {
+    let output = std::process::Command::new(program).args(arguments).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    text.unwrap_or_default()
+}
+
+/// What the figures were measured on.
+fn head() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpu = read("/proc/cpuinfo");
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.map_or("a processor without a name", |model| {
+        model.trim_start_matches(['\t', ' ', ':'])
+    });
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let memory = read("/proc/meminfo");
+    let kilobytes = memory
+        .split_whitespace()
+        .nth(1)
+        .and_then(|kilobytes| kilobytes.parse::<u64>().ok());
+    let gibibytes = kilobytes.unwrap_or(0) / 1_048_576;
+    let kernel = said("uname", &["-r"]);
+    let compiler = said("rustc", &["--version"]);
+    let (_, librdkafka) = rdkafka::util::get_rdkafka_version();
+    let brokers = std::env::var("PYPZ_BENCH_BROKERS").unwrap_or_default();
+    let length = match pypz_benches::figures::is_quick() {
+        true => "A quick run: few pairs of short runs.",
+        false => "A full run.",
+    };
+    format!(
+        "# Performance\n\n\
+         Generated by `cargo xtask bench`; not to be edited. {length} Ours and the bare client did the same work in turn, in one run of \
+         one program with the same settings; a ratio is that of the medians, with the least and the greatest of the pairs behind it. \
+         Absolute figures are those of this machine at that moment.\n\n\
+         | | |\n| --- | --- |\n\
+         | machine | {model}, {cores} cores, {gibibytes} GiB, Linux {kernel} |\n\
+         | brokers, on the same machine | {brokers} |\n\
+         | built with | {compiler}, librdkafka {librdkafka}, release profile |\n\n"
+    )
+}
+
+fn shown(value: f64) -> String {
+    if value >= 1_000.0 {
+        let whole = format!("{value:.0}");
+        let groups: Vec<String> = whole
+            .as_bytes()
+            .rchunks(3)
+            .rev()
+            .map(|group| String::from_utf8_lossy(group).into_owned())
+            .collect();
+        return groups.join(",");
+    }
+    format!("{value:.2}")
+}
+
+fn part(page: &mut String, heading: &str, words: &str, figures: &[&Figure]) -> Result<()> {
+    writeln!(page, "## {heading}\n\n{words}\n")?;
+    writeln!(
+        page,
+        "| what | ours | bare client | ours by bare | target | met |"
+    )?;
+    writeln!(page, "| --- | --- | --- | --- | --- | --- |")?;
+    for figure in figures {
+        let name = figure.name.split_once('/').map_or("", |(_, name)| name);
+        let (unit, runs) = (&figure.unit, figure.runs);
+        let bare = figure.bare.map(shown).unwrap_or_default();
+        let (least, most) = (shown(figure.least), shown(figure.most));
+        let ratio = match figure.ratio {
+            Some(ratio) if runs > 1 && figure.least < figure.most => {
+                format!("{} ({least}–{most}, {runs} pairs)", shown(ratio))
+            }
+            Some(ratio) => shown(ratio),
+            None if runs > 1 => format!("{least}–{most} in {runs} runs"),
+            None => String::new(),
+        };
+        let target = Target::of(figure);
+        let met = target.map(|target| if target.is_met(figure) { "yes" } else { "**no**" });
+        let target = target.map(|target| target.to_string()).unwrap_or_default();
+        let (ours, met) = (shown(figure.ours), met.unwrap_or_default());
+        writeln!(
+            page,
+            "| {name} | {ours} {unit} | {bare} | {ratio} | {target} | {met} |"
+        )?;
+    }
+    writeln!(page)?;
+    Ok(())
+}
+
+/// Medians of criterion's benchmarks, by full name, in nanoseconds.
+fn estimates(folder: &Path, found: &mut BTreeMap<String, (f64, Value)>) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Ok(());
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if !path.is_dir() {
+            continue;
+        }
+        if path.ends_with("new") {
+            let read = |name: &str| -> Result<Value> {
+                Ok(serde_json::from_slice(&std::fs::read(path.join(name))?)?)
+            };
+            let (about, estimates) = (read("benchmark.json")?, read("estimates.json")?);
+            let name = about.get("full_id").and_then(Value::as_str).unwrap_or_default();
+            let median = estimates
+                .pointer("/median/point_estimate")
+                .and_then(Value::as_f64);
+            let throughput = about.get("throughput").cloned().unwrap_or_default();
+            found.insert(name.to_owned(), (median.unwrap_or(f64::NAN), throughput));
+        } else {
+            estimates(&path, found)?;
+        }
+    }
+    Ok(())
+}
+
+fn of_criterion(page: &mut String, folder: &Path) -> Result<()> {
+    let mut found = BTreeMap::new();
+    estimates(folder, &mut found)?;
+    let codecs: Vec<_> = found
+        .iter()
+        .filter_map(|(name, (ours, _))| {
+            let bare = name.strip_suffix("ours").map(|stem| format!("{stem}bare"))?;
+            Some((name.strip_prefix("codec/")?, ours, found.get(&bare)?.0))
+        })
+        .collect();
+    if !codecs.is_empty() {
+        writeln!(
+            page,
+            "## Codecs\n\nOne value, beside apache-avro's and serde_json's own functions on it.\n"
+        )?;
+        writeln!(
+            page,
+            "| what | ours | bare | ours by bare |\n| --- | --- | --- | --- |"
+        )?;
+        for (name, ours, bare) in codecs {
+            let name = name.trim_end_matches("/ours");
+            writeln!(
+                page,
+                "| {name} | {ours:.0} ns | {bare:.0} ns | {:.2} |",
+                ours / bare
+            )?;
+        }
+        writeln!(page)?;
+    }
+    for (group, heading, words) in [
+        (
+            "protocol/",
+            "The protocol",
+            "What the state machine of a channel takes in.",
+        ),
+        (
+            "fanout/",
+            "Fan-out",
+            "One source to as many sinks as partitions, 100 B a record; each record of a broadcast counts once.",
+        ),
+    ] {
+        let rows: Vec<_> = found
+            .iter()
+            .filter_map(|(name, (median, throughput))| Some((name.strip_prefix(group)?, median, throughput)))
+            .collect();
+        if rows.is_empty() {
+            continue;
+        }
+        writeln!(
+            page,
+            "## {heading}\n\n{words}\n\n| what | a second |\n| --- | --- |"
+        )?;
+        for (name, median, throughput) in rows {
+            let elements = throughput.get("Elements").and_then(Value::as_f64).unwrap_or(1.0);
+            writeln!(page, "| {name} | {} |", shown(elements / median * 1e9))?;
+        }
+        writeln!(page)?;
+    }
+    Ok(())
+}
+
+/// Records a second over partitions, of both sides.
+fn curve(file: &Path, figures: &[Figure]) -> Result<()> {
+    let points: Vec<(f64, f64, f64)> = figures
+        .iter()
+        .filter_map(|figure| {
+            let partitions = figure.name.strip_prefix("partitions/Kafka: ")?.parse().ok()?;
+            Some((partitions, figure.ours, figure.bare?))
+        })
+        .collect();
+    if points.is_empty() {
+        return Ok(());
+    }
+    let highest = points
+        .iter()
+        .map(|(_, ours, bare)| ours.max(*bare))
+        .fold(0.0, f64::max);
+    let area = SVGBackend::new(file, (720, 360)).into_drawing_area();
+    area.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(&area)
+        .margin(20)
+        .x_label_area_size(30)
+        .y_label_area_size(70)
+        .build_cartesian_2d((1.0..1_000.0_f64).log_scale(), 0.0..highest * 1.1)?;
+    // Text is left to the page: the backend measures it with fonts that not every machine has.
+    chart.configure_mesh().draw()?;
+    for (line, colour) in [(0, BLUE), (1, RED)] {
+        let of =
+            |(partitions, ours, bare): &(f64, f64, f64)| (*partitions, if line == 0 { *ours } else { *bare });
+        chart.draw_series(LineSeries::new(points.iter().map(of), colour.stroke_width(2)))?;
+    }
+    area.present()?;
+    Ok(())
+}

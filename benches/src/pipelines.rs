@@ -1,0 +1,411 @@
+//! Pipelines that do what the bare clients do.
+
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use pypz::prelude::*;
+use pypz_testkit::{brokers, names};
+use tokio::sync::{Notify, watch};
+
+use crate::{arrivals, process};
+
+/// Where the channels of a measurement live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Memory,
+    Kafka,
+    RabbitMq,
+}
+
+impl Place {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Kafka => "Kafka",
+            Self::RabbitMq => "RabbitMQ",
+        }
+    }
+
+    fn location(self) -> String {
+        match self {
+            Self::Memory => "memory://".to_owned(),
+            Self::Kafka => format!("kafka://{}", brokers::kafka()),
+            Self::RabbitMq => brokers::rabbitmq(),
+        }
+    }
+
+    fn pipeline(self) -> Pipeline {
+        let mut pipeline = Pipeline::new(&names::unique("bench"));
+        pipeline.set_parameter(">>channelLocation", self.location());
+        pipeline
+    }
+}
+
+/// Sends records of equal length in batches.
+#[derive(OperatorSpec, Default)]
+struct Source {
+    output: OutputPort<Vec<u8>, Raw>,
+    #[parameter(required)]
+    records: usize,
+    #[parameter(required)]
+    bytes: usize,
+    #[parameter(required)]
+    batch: usize,
+    #[parameter]
+    keyed: bool,
+}
+
+impl Operator for Source {
+    async fn on_running(&mut self, cx: &Context) -> Result<Progress> {
+        for number in 0..self.records / self.batch {
+            if self.keyed {
+                let records = (0..self.batch).map(|at| {
+                    Record::new(vec![7; self.bytes]).with_key((number * self.batch + at).to_le_bytes())
+                });
+                self.output.send_all(records.collect::<Vec<_>>()).await?;
+            } else {
+                self.output
+                    .send_all(vec![vec![7; self.bytes]; self.batch])
+                    .await?;
+            }
+        }
+        cx.advance("done");
+        Ok(Progress::Done)
+    }
+}
+
+/// Notes when records arrive.
+#[derive(OperatorSpec, Default)]
+struct Sink {
+    input: InputPort<Vec<u8>, Raw>,
+}
+
+impl Operator for Sink {
+    async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
+        if !self.input.retrieve().await?.is_empty() {
+            arrivals::note();
+            SIZE.lock().unwrap().get_or_insert_with(process::size);
+        }
+        Ok(Progress::UntilInputsEnd)
+    }
+}
+
+/// Threads and resident bytes when the first record arrived.
+static SIZE: Mutex<Option<(u64, u64)>> = Mutex::new(None);
+
+/// One source and the replicas of a sink.
+#[derive(Debug, Clone)]
+pub struct Straight {
+    pub place: Place,
+    pub records: usize,
+    pub bytes: usize,
+    pub batch: usize,
+    pub replicas: u32,
+    pub how: Partitioning,
+    pub config: BTreeMap<&'static str, usize>,
+}
+
+impl Straight {
+    /// Records of 100 bytes in batches of 1,000, one replica, in turn.
+    #[must_use]
+    pub const fn new(place: Place, records: usize) -> Self {
+        Self {
+            place,
+            records,
+            bytes: 100,
+            batch: 1_000,
+            replicas: 1,
+            how: Partitioning::RoundRobin,
+            config: BTreeMap::new(),
+        }
+    }
+
+    /// When it was started, and when it had ended; arrivals are in [`arrivals`].
+    pub async fn execute(&self) -> (Instant, Instant) {
+        let mut pipeline = self.place.pipeline();
+        let source = pipeline
+            .operator::<Source>("source")
+            .records(self.records)
+            .bytes(self.bytes)
+            .batch(self.batch)
+            .keyed(self.how == Partitioning::ByKey);
+        let sink = pipeline.operator::<Sink>("sink").replicas(self.replicas);
+        pipeline
+            .connect(source.output(), sink.input())
+            .partitioned(self.how);
+        if !self.config.is_empty() {
+            pipeline.set_parameter(">>channelConfig", self.config.clone());
+        }
+        *SIZE.lock().unwrap() = None;
+        let start = Instant::now();
+        pipeline.execute().await.unwrap();
+        (start, Instant::now())
+    }
+
+    /// The time from the first arrival to the last.
+    pub async fn run(&self) -> Duration {
+        arrivals::take();
+        self.execute().await;
+        arrivals::span()
+    }
+
+    /// Threads and resident bytes when the first record of the last run arrived.
+    #[must_use]
+    pub fn size() -> (u64, u64) {
+        SIZE.lock().unwrap().unwrap_or_default()
+    }
+}
+
+/// How far the hop under measurement is.
+struct Hop {
+    filled: watch::Sender<bool>,
+    relayed: watch::Sender<bool>,
+    begun: Mutex<Option<Instant>>,
+    ended: Mutex<Vec<Instant>>,
+}
+
+static HOP: LazyLock<Hop> = LazyLock::new(|| Hop {
+    filled: watch::Sender::new(false),
+    relayed: watch::Sender::new(false),
+    begun: Mutex::new(None),
+    ended: Mutex::new(Vec::new()),
+});
+
+async fn until(sender: &watch::Sender<bool>) {
+    let mut told = sender.subscribe();
+    let _ = told.wait_for(|told| *told).await;
+}
+
+/// Fills the topic that the hop begins at.
+#[derive(OperatorSpec, Default)]
+struct Filling {
+    output: OutputPort<Vec<u8>, Raw>,
+    #[parameter(required)]
+    records: usize,
+    #[parameter(required)]
+    bytes: usize,
+}
+
+impl Operator for Filling {
+    async fn on_running(&mut self, cx: &Context) -> Result<Progress> {
+        for _ in 0..self.records / 1_000 {
+            self.output.send_all(vec![vec![7; self.bytes]; 1_000]).await?;
+        }
+        cx.advance("done");
+        Ok(Progress::Done)
+    }
+
+    async fn on_shutdown(&mut self, _cx: &Context) -> Result<()> {
+        self.output.flush().await?;
+        HOP.filled.send_replace(true);
+        Ok(())
+    }
+}
+
+/// Hands records on, as they are.
+#[derive(OperatorSpec, Default)]
+struct Relaying {
+    input: InputPort<Vec<u8>, Raw>,
+    output: OutputPort<Vec<u8>, Raw>,
+}
+
+impl Operator for Relaying {
+    async fn on_init(&mut self, _cx: &Context) -> Result<()> {
+        until(&HOP.filled).await;
+        HOP.begun.lock().unwrap().get_or_insert_with(Instant::now);
+        Ok(())
+    }
+
+    async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
+        let batch = self.input.retrieve().await?;
+        self.output.send_all(batch).await?;
+        Ok(Progress::UntilInputsEnd)
+    }
+
+    async fn on_shutdown(&mut self, cx: &Context) -> Result<()> {
+        self.output.flush().await?;
+        let mut ended = HOP.ended.lock().unwrap();
+        ended.push(Instant::now());
+        if ended.len() == cx.replicas() as usize {
+            HOP.relayed.send_replace(true);
+        }
+        Ok(())
+    }
+}
+
+/// Takes what was handed on, once that is over.
+#[derive(OperatorSpec, Default)]
+struct Taking {
+    input: InputPort<Vec<u8>, Raw>,
+}
+
+impl Operator for Taking {
+    async fn on_init(&mut self, _cx: &Context) -> Result<()> {
+        until(&HOP.relayed).await;
+        Ok(())
+    }
+
+    async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
+        self.input.retrieve().await?;
+        Ok(Progress::UntilInputsEnd)
+    }
+}
+
+/// From a full topic to another one: the time until the last record that was made is acknowledged.
+pub async fn hop(records: usize, bytes: usize, partitions: u32, exactly_once: bool) -> Duration {
+    HOP.filled.send_replace(false);
+    HOP.relayed.send_replace(false);
+    *HOP.begun.lock().unwrap() = None;
+    HOP.ended.lock().unwrap().clear();
+    let mut pipeline = Place::Kafka.pipeline();
+    let source = pipeline
+        .operator::<Filling>("source")
+        .records(records)
+        .bytes(bytes);
+    let relay = pipeline.operator::<Relaying>("relay").replicas(partitions);
+    let sink = pipeline.operator::<Taking>("sink").replicas(partitions);
+    pipeline.connect(source.output(), relay.input());
+    pipeline.connect(relay.output(), sink.input());
+    // What waits for the sink stays on the broker.
+    pipeline.set_parameter("sink.>bufferBytes", 4 << 20);
+    if exactly_once {
+        pipeline.exactly_once();
+    }
+    pipeline.execute().await.unwrap();
+    let ended = HOP.ended.lock().unwrap().iter().max().copied();
+    let begun = HOP.begun.lock().unwrap().take();
+    ended
+        .zip(begun)
+        .map_or(Duration::ZERO, |(ended, begun)| ended - begun)
+}
+
+/// When each lone record was sent and how long it took; the last is on its way.
+static LONE: Mutex<Vec<(Instant, Duration)>> = Mutex::new(Vec::new());
+static ARRIVED: Notify = Notify::const_new();
+
+/// Sends a record when the one before it has arrived.
+#[derive(OperatorSpec, Default)]
+struct LoneSource {
+    output: OutputPort<Vec<u8>, Raw>,
+    #[parameter(required)]
+    records: usize,
+    /// Milliseconds before each record.
+    #[parameter(required)]
+    idle: u64,
+}
+
+impl Operator for LoneSource {
+    async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
+        for _ in 0..self.records {
+            tokio::time::sleep(Duration::from_millis(self.idle)).await;
+            LONE.lock().unwrap().push((Instant::now(), Duration::ZERO));
+            self.output.send(vec![7; 100]).await?;
+            ARRIVED.notified().await;
+        }
+        Ok(Progress::Done)
+    }
+}
+
+#[derive(OperatorSpec, Default)]
+struct LoneSink {
+    input: InputPort<Vec<u8>, Raw>,
+}
+
+impl Operator for LoneSink {
+    async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
+        if !self.input.retrieve().await?.is_empty() {
+            if let Some((sent, took)) = LONE.lock().unwrap().last_mut() {
+                *took = sent.elapsed();
+            }
+            ARRIVED.notify_one();
+        }
+        Ok(Progress::UntilInputsEnd)
+    }
+}
+
+/// How long each of some records took that travelled alone.
+pub async fn lone_records(place: Place, records: usize, idle: Duration) -> Vec<Duration> {
+    let mut pipeline = place.pipeline();
+    let source = pipeline
+        .operator::<LoneSource>("source")
+        .records(records)
+        .idle(u64::try_from(idle.as_millis()).unwrap());
+    let sink = pipeline.operator::<LoneSink>("sink");
+    pipeline.connect(source.output(), sink.input());
+    pipeline.execute().await.unwrap();
+    let measured = std::mem::take(&mut *LONE.lock().unwrap());
+    measured.into_iter().map(|(_, took)| took).collect()
+}
+
+/// Hands records on.
+#[derive(OperatorSpec, Default)]
+struct Step {
+    input: InputPort<Vec<u8>, Raw>,
+    output: OutputPort<Vec<u8>, Raw>,
+}
+
+impl Operator for Step {
+    async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
+        let batch = self.input.retrieve().await?;
+        self.output.send_all(batch).await?;
+        Ok(Progress::UntilInputsEnd)
+    }
+}
+
+/// Four operators in a row: from the start to the first record at the last one, and from the last record to the end.
+pub async fn chain(place: Place, replicas: u32) -> (Duration, Duration) {
+    let mut pipeline = place.pipeline();
+    let source = pipeline
+        .operator::<Source>("source")
+        .records(10_000)
+        .bytes(100)
+        .batch(100);
+    let first = pipeline.operator::<Step>("first").replicas(replicas);
+    let second = pipeline.operator::<Step>("second").replicas(replicas);
+    let sink = pipeline.operator::<Sink>("sink").replicas(replicas);
+    pipeline.connect(source.output(), first.input());
+    pipeline.connect(first.output(), second.input());
+    pipeline.connect(second.output(), sink.input());
+    arrivals::take();
+    let start = Instant::now();
+    pipeline.execute().await.unwrap();
+    let end = Instant::now();
+    let (first, last) = arrivals::take().unwrap();
+    (first - start, end - last)
+}
+
+/// Waits for a while with nothing to send.
+#[derive(OperatorSpec, Default)]
+struct Quiet {
+    output: OutputPort<Vec<u8>, Raw>,
+    #[parameter(required)]
+    seconds: u64,
+}
+
+static QUIET: Mutex<Option<f64>> = Mutex::new(None);
+
+impl Operator for Quiet {
+    async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
+        self.output.send(Vec::new()).await?;
+        // Everything about the start is over then.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let (cpu, start) = (process::cpu(), Instant::now());
+        tokio::time::sleep(Duration::from_secs(self.seconds)).await;
+        let share = (process::cpu() - cpu).as_secs_f64() / start.elapsed().as_secs_f64();
+        *QUIET.lock().unwrap() = Some(share * 100.0);
+        Ok(Progress::Done)
+    }
+}
+
+/// The share of a core, in percent, that a pipeline takes whose source is quiet for so long.
+pub async fn idle(place: Place, replicas: u32, seconds: u64) -> f64 {
+    let mut pipeline = place.pipeline();
+    let source = pipeline.operator::<Quiet>("source").seconds(seconds);
+    let sink = pipeline.operator::<Sink>("sink").replicas(replicas);
+    pipeline.connect(source.output(), sink.input());
+    pipeline.execute().await.unwrap();
+    arrivals::take();
+    QUIET.lock().unwrap().take().unwrap()
+}

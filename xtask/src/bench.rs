@@ -5,9 +5,17 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, ensure};
 
 use crate::brokers::{self, Borrowed};
-use crate::{cargo, root, setup, test};
+use crate::{cargo, python, root, setup, test};
 
-const BENCHES: [&str; 6] = ["fanout", "transport", "hop", "codec", "protocol", "lifecycle"];
+const BENCHES: [&str; 7] = [
+    "fanout",
+    "transport",
+    "hop",
+    "codec",
+    "protocol",
+    "lifecycle",
+    "pypz",
+];
 
 /// The variables that the benchmarks read.
 const FIGURES: &str = "PYPZ_BENCH_FIGURES";
@@ -51,6 +59,7 @@ fn measure(borrowed: &mut Vec<Borrowed>, quick: bool, only: &[String]) -> Result
     if quick {
         command.env(QUICK, "1");
     }
+    command.env(python::VARIABLE, python::interpreter()?);
     test::plain_brokers(borrowed, &mut command)?;
     succeed(&mut command)?;
     let mut report = cargo();

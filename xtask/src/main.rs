@@ -46,7 +46,7 @@ enum Task {
         /// Few pairs of short runs
         #[arg(long)]
         quick: bool,
-        /// Only these benchmarks: fanout, transport, hop, codec, protocol, lifecycle
+        /// Only these benchmarks: fanout, transport, hop, codec, protocol, lifecycle, pypz
         only: Vec<String>,
     },
     /// Checks that no dependency asks for a newer Rust than the workspace promises

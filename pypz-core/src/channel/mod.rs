@@ -28,7 +28,7 @@ pub use transaction::{Consumed, Guarantee, Resumed, TransactionScope, Transactor
 
 use crate::error::ChannelError;
 use crate::parameter::hidden;
-use crate::protocol::{End, Layout, RunPolicy, StatusRecord, Timing};
+use crate::protocol::{End, Layout, RunPolicy, Side, StatusRecord, Timing};
 use partitioning::Partitioning;
 
 /// A channel as the pipeline plans it: the same in every process of the pipeline, except for the local members.
@@ -93,6 +93,25 @@ impl ChannelSpec {
             }
             Delivery::Broadcast => 1,
         }
+    }
+
+    /// Whether readers may be plain pypz-python: then records travel exactly as it sends them.
+    #[must_use]
+    pub fn has_plain_readers(&self) -> bool {
+        self.layout
+            .foreign
+            .iter()
+            .any(|member| member.side == Side::Readers)
+    }
+
+    /// The port names of writers that may be plain pypz-python.
+    pub fn plain_writers(&self) -> impl Iterator<Item = &str> {
+        let writers = self
+            .layout
+            .foreign
+            .iter()
+            .filter(|member| member.side == Side::Writers);
+        writers.map(|member| self.layout.name(*member))
     }
 
     /// The partition that a reader reads.
@@ -292,6 +311,12 @@ pub trait ChannelReader: Send {
     /// The offset behind the last record that was given out.
     #[must_use]
     fn position(&self) -> u64;
+
+    /// Whether a position is that of the broker, the same in the next process; otherwise it counts from the opening on.
+    #[must_use]
+    fn positions_are_kept(&self) -> bool {
+        true
+    }
 
     /// An offset up to which `read` gives out all records, asked when no writer writes any more. Whoever has read to it asks
     /// again: if it has not grown, that is the proof that nothing more will come. Whoever is given nothing for a while asks

@@ -18,7 +18,7 @@ pub use control::ControlThread;
 pub(crate) use leave::Leave;
 pub use view::{Trouble, View};
 
-use super::{ChannelSpec, StatusLog};
+use super::{ChannelSpec, Delivery, StatusLog};
 use crate::error::ChannelError;
 use crate::protocol::{
     Covering, LocalEvent, Machine, MemberId, Membership, Process, Readiness, RunId, Siblings, Side,
@@ -189,6 +189,65 @@ impl ChannelSession {
                      up (--fresh), and delete its resources"
                 .to_owned(),
         })
+    }
+
+    /// Whether counts are kept for plain peers, which some members of the channel may be.
+    #[must_use]
+    pub fn counts_records(&self) -> bool {
+        !self.shared.spec.layout.foreign.is_empty()
+    }
+
+    /// To whom the channel's runs belong as long as nothing else is known.
+    #[must_use]
+    pub fn keeper(&self) -> MemberId {
+        self.shared.spec.layout.keeper()
+    }
+
+    /// How many records of the run a reader was given before, and at which position it was then.
+    #[must_use]
+    pub fn received_before(&self, reader: u32) -> Option<(u64, u64)> {
+        self.shared.lock().received_before(reader)
+    }
+
+    /// Whether records of an earlier run of pypz-python were in the channel when this run was opened.
+    #[must_use]
+    pub fn has_leftovers(&self) -> bool {
+        self.shared.lock().has_leftovers()
+    }
+
+    /// Compares, when all is read, what plain writers say that they sent with what our readers received.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError::Incomplete`] with both numbers.
+    pub fn reconcile(&self) -> Result<(), ChannelError> {
+        let Some(counts) = self.shared.lock().counts() else {
+            return Ok(());
+        };
+        let sent = counts.sent();
+        let received = match self.shared.spec.delivery {
+            Delivery::Broadcast => counts.received.iter().copied().min().unwrap_or(0),
+            Delivery::Shared | Delivery::ByKey => counts.received.iter().sum(),
+        };
+        let port = self.name(MemberId::PRINCIPAL);
+        if received < sent {
+            let words = counts.words();
+            return Err(ChannelError::Incomplete {
+                port: port.to_owned(),
+                cause: format!(
+                    "{received} of {sent} records were received ({words}, pypz-python, {} were sent by ours)",
+                    counts.ours
+                ),
+            });
+        }
+        for writer in &counts.plain {
+            let name = &writer.name;
+            tracing::info!(
+                port,
+                "peer {name} is pypz-python (no end markers): counts reconciled {received}/{sent}"
+            );
+        }
+        Ok(())
     }
 
     /// Waits until all expected readers are positioned.

@@ -1,6 +1,6 @@
 //! The pipeline as it will run: channels with everybody on them, and the replicas that live in this process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::executor::Times;
 use crate::name::{InstanceName, full_name};
 use crate::operator::Factory;
 use crate::port::{Direction, PortSettings};
-use crate::protocol::{Layout, MemberId, RunPolicy};
+use crate::protocol::{Layout, MemberId, RunPolicy, Side};
 
 /// What a process runs.
 pub(crate) struct Plan {
@@ -218,14 +218,25 @@ impl Planner<'_> {
         let location = self.location(to, &settings);
         let (mut writers, mut writer_config, mut local_writers) =
             (Vec::new(), Vec::<ChannelConfig>::new(), Vec::new());
+        let (mut foreign, mut principals) = (BTreeSet::new(), Vec::new());
+        if self.is_of_foreign(to) {
+            let all = 0..u32::try_from(readers.len()).unwrap_or(u32::MAX);
+            foreign.extend(all.map(MemberId::reader));
+        }
         for connection in self.connections_to(to).copied().collect::<Vec<_>>() {
             let from = self.settings(connection.from);
             if !(self.is_of_foreign(to) && self.is_of_foreign(connection.from)) {
                 self.check_location(connection, &location, from.location.as_ref());
             }
+            let principal = u32::try_from(writers.len()).unwrap_or(u32::MAX);
             for (index, name) in (0..).zip(self.port_names(connection.from)) {
+                let place = u32::try_from(writers.len()).unwrap_or(u32::MAX);
+                if self.is_of_foreign(connection.from) {
+                    foreign.insert(MemberId::writer(place));
+                }
+                principals.push(principal);
                 if self.is_here(connection.from.operator, index) {
-                    local_writers.push(u32::try_from(writers.len()).unwrap_or(u32::MAX));
+                    local_writers.push(place);
                 }
                 writers.push(name);
                 writer_config.push(from.config.clone());
@@ -244,17 +255,25 @@ impl Planner<'_> {
             .map(|(index, _)| index)
             .filter(|index| self.is_here(to.operator, *index))
             .collect();
-        let run_policy = if local_readers.contains(&0) {
+        let layout = Layout {
+            channel,
+            readers,
+            writers,
+            foreign,
+            principals,
+        };
+        let keeper = layout.keeper();
+        let of_keeper = match keeper.side {
+            Side::Readers => &local_readers,
+            Side::Writers => &local_writers,
+        };
+        let run_policy = if of_keeper.contains(&keeper.index) {
             self.run_policy
         } else {
             RunPolicy::Resume
         };
         let spec = ChannelSpec {
-            layout: Arc::new(Layout {
-                channel,
-                readers,
-                writers,
-            }),
+            layout: Arc::new(layout),
             location,
             reader_config: settings.config,
             writer_config,

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::count::Count;
 use super::link::{Closing, InputLink};
 use super::{Anywhere, Batch, ChannelInputPort, Direction, LogPin, Pin, PortSpec};
 use crate::channel::{
@@ -66,6 +67,8 @@ struct Open<T, C> {
     failure: Option<ChannelError>,
     ended: bool,
     was_finished: bool,
+    /// Where counts are kept for plain peers: the records of the run that were given to this reader, by its position.
+    count: Option<Count>,
 }
 
 impl<T, C, P> Default for InputPort<T, C, P> {
@@ -110,6 +113,7 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> InputPort<T, C, P> {
         let open = self.open_mut()?;
         open.sink.details = None;
         open.fill().await?;
+        open.count();
         Ok(Batch::new(std::mem::take(&mut open.sink.values)))
     }
 
@@ -122,6 +126,7 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> InputPort<T, C, P> {
         let open = self.open_mut()?;
         open.sink.details = Some(Vec::new());
         open.fill().await?;
+        open.count();
         let values = std::mem::take(&mut open.sink.values);
         let details = open.sink.details.take().unwrap_or_default();
         let record = |(value, (position, details)): (T, (Position, Details))| {
@@ -184,6 +189,10 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
             self.doubt_the_end().await?;
             if self.end.is_some_and(|end| self.reader.position() >= end) && !self.has_grown().await? {
                 return match self.failure.clone() {
+                    Some(ChannelError::Incomplete { port, cause }) => Err(ChannelError::Incomplete {
+                        port,
+                        cause: self.counted(cause),
+                    }),
                     Some(failure) => Err(failure),
                     None => {
                         self.ended = true;
@@ -269,6 +278,28 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
         }
     }
 
+    /// Tells how many records came, where plain peers are on the channel.
+    fn count(&mut self) {
+        let given = self.sink.values.len() as u64;
+        let position = self.reader.position();
+        if let Some(count) = &mut self.count {
+            let count = count.add(given);
+            self.session
+                .tell(self.member, LocalEvent::Received { count, position });
+        }
+    }
+
+    /// A cause with how many records came so far, if they are counted.
+    fn counted(&self, cause: String) -> String {
+        match &self.count {
+            Some(count) => format!(
+                "{cause}; {} records of the run were received here",
+                count.records()
+            ),
+            None => cause,
+        }
+    }
+
     /// Looks at what the protocol says: go on, read to the end, or read to the end and fail.
     async fn look(&mut self) -> Result<(), ChannelError> {
         self.session.check(self.member)?;
@@ -346,6 +377,10 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C
                 reader.position()
             );
         }
+        let count = session.counts_records().then(|| {
+            let before = session.received_before(member.index);
+            Count::after(before, reader.position(), reader.positions_are_kept())
+        });
         session.tell(member, LocalEvent::Started);
         let view = session.watch();
         self.open = Some(Box::new(Open {
@@ -369,7 +404,9 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C
             failure: None,
             ended: false,
             was_finished: joined.finished,
+            count,
         }));
+        self.open_mut()?.count();
         Ok(())
     }
 
@@ -440,6 +477,7 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
             tracing::info!(port = self.name, "closed before its end");
         }
         let positions_are_status = self.reader.committer().is_none();
+        self.count();
         self.reader.close().await;
         self.session.tell(self.member, LocalEvent::Stopped(Vec::new()));
         if self.member != MemberId::PRINCIPAL {
@@ -448,6 +486,7 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
         }
         self.session.replicas_finished().await?;
         if self.ended {
+            self.session.reconcile()?;
             self.reader.nothing_left_behind().await?;
         }
         if positions_are_status {

@@ -1,6 +1,7 @@
 //! Ports: where user code meets channels.
 
 mod batch;
+mod count;
 mod input;
 mod link;
 mod output;

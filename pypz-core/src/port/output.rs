@@ -165,6 +165,7 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
         let encoded = self.encode(batch)?;
         for destination in &mut self.destinations {
             destination.send_encoded(&encoded).await?;
+            destination.count();
         }
         self.scratch = encoded;
         Ok(())
@@ -216,6 +217,14 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
 }
 
 impl Destination {
+    /// Tells plain peers how many records were sent.
+    fn count(&self) {
+        let Gate { session, member, .. } = &self.gate;
+        if session.counts_records() {
+            session.tell(*member, LocalEvent::Sent(self.writer.progress().written()));
+        }
+    }
+
     fn check_keys<T>(&self, batch: &ValueBatch<T>) -> Result<(), ChannelError> {
         if !self.partitioner.needs_keys() {
             return Ok(());

@@ -20,6 +20,7 @@ mod config;
 mod consumer;
 mod error;
 mod own_position;
+mod plain;
 mod ports;
 mod reader;
 mod security;

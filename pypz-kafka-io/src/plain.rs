@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pypz_core::ChannelError;
-use pypz_core::channel::ChannelSpec;
+use pypz_core::channel::{ChannelSpec, Delivery};
 use pypz_core::protocol::Side;
 
 use crate::clients::{Clients, LOOK_AGAIN, REQUEST, blocking, insistently};
@@ -18,6 +18,13 @@ pub(crate) fn groups(spec: &ChannelSpec) -> impl Iterator<Item = String> {
     let (channel, status) = (spec.name(), status_topic(spec.name(), Side::Readers));
     spec.plain_writers()
         .map(move |writer| format!("{channel}@{writer}.{status}"))
+}
+
+/// What plain peers cannot do on a channel.
+pub(crate) fn problem(spec: &ChannelSpec) -> Option<String> {
+    (spec.delivery == Delivery::ByKey && spec.plain_writers().next().is_some()).then(|| {
+        "partitioning byKey needs writers that all run in Rust: pypz-python's go round robin".to_owned()
+    })
 }
 
 /// Waits until no plain writer polls the channel any more, so that nothing is deleted under it. One that does not go in time

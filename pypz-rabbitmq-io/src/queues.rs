@@ -18,6 +18,7 @@ use pypz_core::protocol::Side;
 use crate::clients::{Clients, LOOK_AGAIN};
 use crate::config::delivery_limit;
 use crate::error::{is_mismatch, is_missing, is_starting, words};
+use crate::plain;
 
 /// The longest name of a queue, in bytes.
 const LONGEST_QUEUE: usize = 255;
@@ -59,7 +60,7 @@ pub(crate) fn routing_key(spec: &ChannelSpec, partition: u32) -> String {
     }
 }
 
-fn queues(spec: &ChannelSpec) -> Vec<(String, String)> {
+pub(crate) fn queues(spec: &ChannelSpec) -> Vec<(String, String)> {
     let readers = match spec.delivery {
         Delivery::Shared => 1,
         Delivery::ByKey | Delivery::Broadcast => u32::try_from(spec.layout.readers.len()).unwrap_or(u32::MAX),
@@ -80,7 +81,7 @@ pub(crate) fn name_problem(spec: &ChannelSpec) -> Option<String> {
     })
 }
 
-fn table<const N: usize>(arguments: [(&str, AMQPValue); N]) -> FieldTable {
+pub(crate) fn table<const N: usize>(arguments: [(&str, AMQPValue); N]) -> FieldTable {
     let mut table = FieldTable::default();
     for (name, value) in arguments {
         table.insert(name.into(), value);
@@ -88,11 +89,11 @@ fn table<const N: usize>(arguments: [(&str, AMQPValue); N]) -> FieldTable {
     table
 }
 
-fn text(value: &str) -> AMQPValue {
+pub(crate) fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
 }
 
-const DURABLE: QueueDeclareOptions = QueueDeclareOptions {
+pub(crate) const DURABLE: QueueDeclareOptions = QueueDeclareOptions {
     passive: false,
     durable: true,
     exclusive: false,
@@ -100,7 +101,7 @@ const DURABLE: QueueDeclareOptions = QueueDeclareOptions {
     nowait: false,
 };
 
-const PASSIVE: QueueDeclareOptions = QueueDeclareOptions {
+pub(crate) const PASSIVE: QueueDeclareOptions = QueueDeclareOptions {
     passive: true,
     ..DURABLE
 };
@@ -152,6 +153,9 @@ async fn declare(opened: &Channel, spec: &ChannelSpec) -> Result<(), Error> {
     opened
         .exchange_declare(channel.into(), kind, durable, FieldTable::default())
         .await?;
+    if spec.is_plain() {
+        return plain::declare(opened, spec).await;
+    }
     let dead = dead_letters(channel);
     let quorum = table([("x-queue-type", text("quorum"))]);
     opened
@@ -225,7 +229,7 @@ async fn refuse_other_layout(clients: &Clients, spec: &Arc<ChannelSpec>) -> Resu
 }
 
 /// Asks something about a queue; `None` if it is not there.
-async fn ask<T: Send + 'static>(
+pub(crate) async fn ask<T: Send + 'static>(
     clients: &Clients,
     spec: &ChannelSpec,
     queue: &str,
@@ -351,6 +355,9 @@ pub(crate) async fn nothing_left(clients: &Clients, spec: &ChannelSpec) -> Resul
 pub(crate) async fn delete(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result<(), ChannelError> {
     let mut all: Vec<String> = queues(spec).into_iter().map(|(queue, _)| queue).collect();
     nothing_left(clients, spec).await?;
+    if spec.is_plain() {
+        plain::left(clients, spec).await?;
+    }
     all.push(dead_letters(spec.name()));
     all.extend(Side::BOTH.map(|side| stream(spec.name(), side)));
     let work = |opened: Channel| -> BoxFuture<'static, Result<(), Error>> {

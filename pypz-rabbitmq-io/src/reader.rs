@@ -202,10 +202,6 @@ impl ChannelReader for RabbitMqChannelReader {
         self.inbox.filled.notified().await;
     }
 
-    fn positions_are_kept(&self) -> bool {
-        false
-    }
-
     fn position(&self) -> u64 {
         self.position
     }

@@ -13,7 +13,7 @@ use crate::clients::Clients;
 use crate::reader::RabbitMqChannelReader;
 use crate::status::RabbitMqStatusLog;
 use crate::writer::RabbitMqChannelWriter;
-use crate::{config, queues};
+use crate::{config, plain, queues};
 
 /// Channels on RabbitMQ: `amqp://user:password@host:port/vhost`, and `amqps://…` with the feature `tls`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,9 +27,14 @@ impl Transport for RabbitMqTransport {
         &["amqp", "amqps"]
     }
 
+    fn is_log(&self) -> bool {
+        false
+    }
+
     fn problems(&self, spec: &ChannelSpec) -> Vec<String> {
         let mut problems = config::problems(spec);
         problems.extend(queues::name_problem(spec));
+        problems.extend(plain::problem(spec));
         problems
     }
 

@@ -81,6 +81,14 @@ macro_rules! chains {
                 chain(Carrier::Kafka, [Some($first), $middle, Some($last)], $kind, $records).await;
             })*
         }
+
+        mod rabbitmq {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                chain(Carrier::RabbitMq, [Some($first), $middle, Some($last)], $kind, $records).await;
+            })*
+        }
     };
 }
 

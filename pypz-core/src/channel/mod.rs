@@ -95,6 +95,18 @@ impl ChannelSpec {
         }
     }
 
+    /// Whether the channel is a log ([`Transport::is_log`]).
+    #[must_use]
+    pub fn is_log(&self) -> bool {
+        transport_for(&self.location).is_ok_and(|transport| transport.is_log())
+    }
+
+    /// Whether members may be plain pypz-python: then its objects are declared exactly as it declares them.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        !self.layout.foreign.is_empty()
+    }
+
     /// Whether readers may be plain pypz-python: then records travel exactly as it sends them.
     #[must_use]
     pub fn has_plain_readers(&self) -> bool {
@@ -154,6 +166,12 @@ pub trait Transport: Send + Sync + 'static {
     /// Whether records are lost when the process goes.
     fn is_volatile(&self) -> bool {
         false
+    }
+
+    /// Whether channels are logs: positions are the broker's and the same in the next process, and whoever says that all is
+    /// flushed has it in the log. In queues positions count from the opening of a reader on, and a word may overtake records.
+    fn is_log(&self) -> bool {
+        true
     }
 
     /// Whether it has transactions ([`Connection::transactor`]).
@@ -311,12 +329,6 @@ pub trait ChannelReader: Send {
     /// The offset behind the last record that was given out.
     #[must_use]
     fn position(&self) -> u64;
-
-    /// Whether a position is that of the broker, the same in the next process; otherwise it counts from the opening on.
-    #[must_use]
-    fn positions_are_kept(&self) -> bool {
-        true
-    }
 
     /// An offset up to which `read` gives out all records, asked when no writer writes any more. Whoever has read to it asks
     /// again: if it has not grown, that is the proof that nothing more will come. Whoever is given nothing for a while asks

@@ -109,9 +109,15 @@ impl ChannelSession {
     /// Tells the protocol what a local member does.
     pub fn tell(&self, member: MemberId, event: LocalEvent) {
         // A position travels with the next report: it is not worth a report of its own.
-        let urgent = !matches!(event, LocalEvent::Position(_) | LocalEvent::Source(_));
+        let is_count = matches!(event, LocalEvent::Received { .. });
+        let is_event = !matches!(
+            event,
+            LocalEvent::Position(_) | LocalEvent::Source(_) | LocalEvent::Sent(_)
+        );
         let mut machine = self.shared.lock();
+        let revision = machine.revision();
         machine.on_local(member, event);
+        let urgent = is_event && (!is_count || machine.revision() != revision);
         if urgent {
             self.shared.told.fetch_add(1, Ordering::Release);
             self.shared.kick.notify_one();

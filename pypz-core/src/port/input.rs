@@ -379,7 +379,7 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C
         }
         let count = session.counts_records().then(|| {
             let before = session.received_before(member.index);
-            Count::after(before, reader.position(), reader.positions_are_kept())
+            Count::after(before, reader.position(), session.spec().is_log())
         });
         session.tell(member, LocalEvent::Started);
         let view = session.watch();

@@ -8,6 +8,7 @@ use super::machine::{Machine, RunPolicy};
 use super::peers::merge_ends;
 use super::plain::PlainStatus;
 use super::report::{End, MemberRange, MemberState, Report, compact};
+use super::view::Upstream;
 
 /// The longest cause that is told to peers, in bytes, so that a report stays far below the limit of a message.
 const MAX_CAUSE_BYTES: usize = 2000;
@@ -150,6 +151,11 @@ impl Machine {
             }
             LocalEvent::Received { count, position } => {
                 (local.count, local.counted_at) = (Some(count), position);
+                if matches!(self.upstream(), Upstream::Stopped { .. }) {
+                    // Others may only wait for this.
+                    self.answer(member.side);
+                    self.changed();
+                }
                 return;
             }
         }

@@ -104,6 +104,13 @@ pub(super) async fn drive(shared: Arc<Shared>, mut log: Box<dyn StatusLog>) {
             introduce(&shared, &machine, &mut introduced);
             if suspects_logged.elapsed() > LOG_EVERY {
                 suspects_logged = Instant::now();
+                if let Some((missing, sent)) = machine.on_the_way() {
+                    let channel = shared.spec.name();
+                    tracing::info!(
+                        channel,
+                        "waiting for {missing} of the {sent} records that were sent"
+                    );
+                }
                 for suspect in machine.suspects() {
                     tracing::warn!(channel = shared.spec.name(), "suspect: {suspect}");
                 }

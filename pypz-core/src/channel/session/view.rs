@@ -50,13 +50,17 @@ impl Shared {
         let readers = spec.local_readers.iter().copied().map(MemberId::reader);
         let writers = spec.local_writers.iter().copied().map(MemberId::writer);
         let local: Vec<MemberId> = readers.chain(writers).collect();
+        let is_log = spec.is_log();
         View {
             memberships: local
                 .iter()
                 .map(|member| (*member, machine.membership(*member)))
                 .collect(),
             readiness: machine.readiness(),
-            upstream: machine.upstream(),
+            upstream: match machine.on_the_way() {
+                Some(_) if !is_log => Upstream::Sending,
+                _ => machine.upstream(),
+            },
             writers_gone: machine.writers_are_gone(),
             siblings: machine.siblings(),
             unsettled: local

@@ -8,6 +8,7 @@ use crate::protocol::answers::Absence;
 use crate::protocol::identity::{MemberId, RunId, Side};
 use crate::protocol::local::Local;
 use crate::protocol::machine::Machine;
+use crate::protocol::view::Upstream;
 
 /// How many records one plain writer says that it sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,15 +125,33 @@ impl Machine {
             .fold(0, |sum: u64, end| sum.saturating_add(end.records));
         let readers = self.layout.members(Side::Readers);
         let received = readers.map(|member| {
-            self.peers
-                .received(member.index, run)
-                .map_or(0, |(count, _)| count)
+            let here = self.local.get(&member).and_then(|local| local.count);
+            let told = || self.peers.received(member.index, run).map(|(count, _)| count);
+            here.or_else(told).unwrap_or(0)
         });
         Some(Counts {
             plain,
             ours,
             received: received.collect(),
         })
+    }
+
+    /// How many records of how many are still on their way to readers of a queue, where a plain writer's last word may overtake
+    /// its records: after the patience they are missing.
+    #[must_use]
+    pub fn on_the_way(&self) -> Option<(u64, u64)> {
+        if self.layout.foreign.is_empty() || !matches!(self.upstream(), Upstream::Stopped { .. }) {
+            return None;
+        }
+        let run = self.current_run();
+        let writers = self.layout.members(Side::Writers);
+        let since = writers
+            .filter_map(|member| Some(self.plain.in_run(member, run)?.since))
+            .max()?;
+        let counts = self.counts()?;
+        let (sent, received) = (counts.sent(), counts.received.iter().sum::<u64>());
+        let waited = self.clock.observed().saturating_sub(since);
+        (received < sent && waited <= self.timing.patience).then(|| (sent - received, sent))
     }
 
     /// How many records of the run a reader had been given, and at which position, before its process began.

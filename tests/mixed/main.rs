@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
 mod chains;
+mod faults;
 mod operators;
 mod records;
+mod replicas;
 mod stage;

@@ -79,6 +79,12 @@ macro_rules! twins {
             }
 
             impl Operator for Sink {
+                async fn on_init(&mut self, cx: &Context) -> Result<()> {
+                    // By this a test knows that the run is open.
+                    let path = format!("{}.{}.open", self.ledger, cx.replica_index());
+                    Ok(std::fs::write(path, "open\n")?)
+                }
+
                 async fn on_running(&mut self, cx: &Context) -> Result<Progress> {
                     let path = format!("{}.{}", self.ledger, cx.replica_index());
                     let lines: String = self.input.retrieve().await?.iter().map(line).collect();

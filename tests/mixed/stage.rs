@@ -38,6 +38,8 @@ pub(crate) struct Node {
     pub(crate) replicas: u32,
     /// The operator that it reads from.
     pub(crate) from: Option<&'static str>,
+    /// Whether each replica reads all: pypz's group mode.
+    broadcast: bool,
     writes: bool,
 }
 
@@ -50,6 +52,7 @@ impl Node {
             parameters: BTreeMap::new(),
             replicas: 1,
             from: None,
+            broadcast: false,
             writes: false,
         }
     }
@@ -74,6 +77,11 @@ impl Node {
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Self {
         self.parameters.insert(name, value.into());
+        self
+    }
+
+    pub(crate) fn broadcast(mut self) -> Self {
+        self.broadcast = true;
         self
     }
 
@@ -155,10 +163,12 @@ impl Stage {
             let input = node.from.map(|_| ("input", "Input"));
             let output = node.writes.then_some(("output", "Output"));
             for (port, class) in input.into_iter().chain(output) {
-                let _ = writeln!(
-                    yaml,
-                    "      - {{name: {port}, spec: {{name: '{module}{class}Port'}}}}"
-                );
+                let mode = match (node.broadcast, port) {
+                    (true, "input") => "parameters: {partitioning: broadcast}, ",
+                    _ => "",
+                };
+                let spec = format!("{{name: '{module}{class}Port'}}");
+                let _ = writeln!(yaml, "      - {{name: {port}, {mode}spec: {spec}}}");
             }
             if let Some(from) = node.from {
                 let _ = write!(
@@ -177,7 +187,13 @@ impl Stage {
 
     /// Runs what is ours.
     pub(crate) async fn run_rust(&self) -> Result<RunReport, ExecutionError> {
+        self.run_with(Duration::from_secs(60)).await
+    }
+
+    /// Runs what is ours, with so much patience.
+    pub(crate) async fn run_with(&self, patience: Duration) -> Result<RunReport, ExecutionError> {
         let mut pipeline = self.pipeline();
+        pipeline.patience(patience);
         let run = pipeline.execute();
         tokio::time::timeout(DEADLINE, run)
             .await
@@ -188,10 +204,6 @@ impl Stage {
     pub(crate) fn python(&self, operator: &str, environment: &[(&str, &str)]) -> Running {
         let code = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mixed/python");
         let path = format!("{}:{}", code.display(), self.folder.path().display());
-        let transport = match self.carrier {
-            Carrier::Kafka => "kafka",
-            Carrier::RabbitMq => "amqp",
-        };
         let mut command = Command::new(python::interpreter());
         command
             .arg(code.join("run.py"))
@@ -199,9 +211,46 @@ impl Stage {
             .arg(operator)
             .env("PYTHONPATH", path)
             .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("MIXED_TRANSPORT", transport)
+            .env("MIXED_TRANSPORT", self.transport())
             .envs(environment.iter().copied());
         Running::start(&mut command)
+    }
+
+    /// Runs `channel.py` on the channel of `r`, which `w` writes to, and returns what it printed.
+    pub(crate) async fn channel(&self, command: &str) -> String {
+        let code = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mixed/python/channel.py");
+        let mut running = Command::new(python::interpreter());
+        running
+            .arg(code)
+            .args([command, self.transport(), &self.address()])
+            .args([
+                format!("{}.r.input", self.name),
+                format!("{}.w.output", self.name),
+            ]);
+        let ended = ended(Running::start(&mut running)).await;
+        assert_eq!(ended.code, Some(0), "{command}: {}", ended.stderr);
+        ended.stdout
+    }
+
+    const fn transport(&self) -> &'static str {
+        match self.carrier {
+            Carrier::Kafka => "kafka",
+            Carrier::RabbitMq => "amqp",
+        }
+    }
+
+    /// Waits until a file of the folder has at least so many lines.
+    pub(crate) async fn lines(&self, file: &str, count: usize) {
+        let path = self.folder.path().join(file);
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
+        let found = async {
+            while std::fs::read_to_string(&path).unwrap_or_default().lines().count() < count {
+                looks.tick().await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, found)
+            .await
+            .unwrap_or_else(|_| panic!("{}: {file} has no {count} lines", self.name));
     }
 
     /// All replicas that run in Python, by their simple names.

@@ -134,7 +134,8 @@ impl Machine {
         self.peers.sign(side, report, observed, &self.layout);
         self.plain.reported(side);
         if side == Side::Writers && report.members.is_empty() {
-            self.plain.mark(report.run);
+            self.plain
+                .mark(report.run, report.received.iter().map(|(writer, ..)| *writer));
         }
         for (index, word) in report
             .expanded()

@@ -1,6 +1,7 @@
 """Operators of genuine pypz-python for the mixed tests: sources, passes and sinks of three kinds of records."""
 
 import os
+import time
 
 from pypz.core.commons.parameters import OptionalParameter
 from pypz.core.specs.operator import Operator
@@ -58,11 +59,13 @@ class Base(Operator):
 
 
 class Source(Base):
-    """Sends so many records; from `pauseAfter` on it waits before each batch until the file `goOn` is there."""
+    """Sends so many records; from `pauseAfter` on it waits until the file `goOn` is
+    there. With `workMs` each record is as much work."""
 
     record_count = OptionalParameter(int, alt_name="recordCount")
     pause_after = OptionalParameter(int, alt_name="pauseAfter")
     go_on = OptionalParameter(str, alt_name="goOn")
+    work_ms = OptionalParameter(int, alt_name="workMs")
 
     def __init__(self, name=None, *args, **kwargs):
         super().__init__(name, *args, **kwargs)
@@ -70,6 +73,7 @@ class Source(Base):
         self.record_count = 0
         self.pause_after = -1
         self.go_on = ""
+        self.work_ms = 0
         self.sent = 0
 
     def _on_running(self):
@@ -79,7 +83,8 @@ class Source(Base):
             if not os.path.exists(self.go_on):
                 return False
             self.pause_after = -1
-        until = min(self.record_count, self.sent + 50)
+        time.sleep(self.work_ms / 1000)
+        until = min(self.record_count, self.sent + (1 if self.work_ms else 50))
         if self.pause_after > self.sent:
             until = min(until, self.pause_after)
         first = self.get_group_index() * 1_000_000
@@ -107,11 +112,12 @@ class Pass(Base):
 class Sink(Base):
     """Writes the number of each record to a file of its own, after a look at every byte of it."""
 
+    GROUP_MODE = False
     ledger = OptionalParameter(str)
 
     def __init__(self, name=None, *args, **kwargs):
         super().__init__(name, *args, **kwargs)
-        self.input = Input(schema=self.SCHEMA)
+        self.input = Input(schema=self.SCHEMA, group_mode=self.GROUP_MODE)
         self.ledger = ""
 
     def _on_running(self):
@@ -129,3 +135,9 @@ def kind(base, name, schema, make):
 SourceText, PassText, SinkText = (kind(base, "Text", TEXT, text) for base in (Source, Pass, Sink))
 SourceNested, PassNested, SinkNested = (kind(base, "Nested", NESTED, nested) for base in (Source, Pass, Sink))
 SourceListed, PassListed, SinkListed = (kind(base, "Listed", LISTED, listed) for base in (Source, Pass, Sink))
+
+
+class SinkAllText(SinkText):
+    """Reads all that is sent, whatever the others of its group read."""
+
+    GROUP_MODE = True

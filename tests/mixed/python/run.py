@@ -1,6 +1,7 @@
 """Runs one operator of a pipeline file in genuine pypz-python: FILE OPERATOR.
 
-MIXED_CLOCK shifts its clock by so many seconds, MIXED_HEARTBEAT is the pause between two signs of life in ms.
+MIXED_CLOCK shifts its clock by so many seconds, MIXED_HEARTBEAT is the pause between two signs of life in ms,
+MIXED_PATIENCE how long a peer may be silent.
 """
 
 import os
@@ -10,6 +11,7 @@ import time
 
 import yaml
 from pypz.core.channels.base import ChannelBase
+from pypz.core.channels.status import ChannelStatusMonitor
 from pypz.core.commons import utils
 from pypz.core.specs.dtos import PipelineInstanceDTO
 from pypz.core.specs.pipeline import Pipeline
@@ -25,6 +27,10 @@ def shift_clock(seconds):
 
 def slow_heartbeat(milliseconds):
     ChannelBase.DefaultStatusThreadIntervalInMs = milliseconds
+
+
+def short_patience(milliseconds):
+    ChannelStatusMonitor.ValidPatienceTimeInMs = milliseconds
 
 
 def lock_publish():
@@ -45,6 +51,8 @@ if __name__ == "__main__":
         shift_clock(float(os.environ["MIXED_CLOCK"]))
     if "MIXED_HEARTBEAT" in os.environ:
         slow_heartbeat(int(os.environ["MIXED_HEARTBEAT"]))
+    if "MIXED_PATIENCE" in os.environ:
+        short_patience(int(os.environ["MIXED_PATIENCE"]))
     if os.environ.get("MIXED_TRANSPORT") == "amqp":
         lock_publish()
     with open(sys.argv[1]) as file:

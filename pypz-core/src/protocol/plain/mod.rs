@@ -7,7 +7,7 @@
 //! # Which words are of this run
 //!
 //! When a principal of ours opens a run it puts a *mark* into the writers' log: a report that names no member. A plain writer is
-//! of the run when it speaks behind the mark, or, in the first run of a log that nobody read before, whenever it spoke. A log
+//! of the run when it speaks behind the mark, when the mark names it as one that was a little earlier, or, in the first run of a log that nobody read before, whenever it spoke. A log
 //! that somebody read before begins with a word of a reader that is ours now, before any report: leftovers of a run of
 //! pypz-python. A plain reader is of the run when it speaks after this process has read the history: whoever is alive does so
 //! every 2 s.

@@ -22,6 +22,8 @@ pub(in crate::protocol) struct PlainPeer {
     pub(super) is_marked: bool,
     /// Whether it has spoken since this process read the history.
     pub(in crate::protocol) live: bool,
+    /// Whether it has said `Opened` since this process read the history.
+    pub(super) opened_live: bool,
     /// Whether it has ever said `Closed`.
     pub(super) was_closed: bool,
     /// Whether it has acknowledged its input since records were last written.
@@ -58,8 +60,8 @@ impl PlainPeers {
         }
     }
 
-    /// Notes that a run begins here in the writers' log.
-    pub(in crate::protocol) fn mark(&mut self, run: RunId) {
+    /// Notes that a run begins here in the writers' log, and for some writers a little earlier.
+    pub(in crate::protocol) fn mark(&mut self, run: RunId, early: impl Iterator<Item = u32>) {
         if self.marked.is_some_and(|marked| marked.number >= run.number) {
             return;
         }
@@ -68,6 +70,20 @@ impl PlainPeers {
             peer.is_marked = false;
             peer.carried.0 = 0;
         }
+        for writer in early {
+            if let Some(peer) = self.peers.get_mut(&MemberId::writer(writer)) {
+                peer.is_marked = true;
+            }
+        }
+    }
+
+    /// The writers that opened after this process had read the history: they are of the run that it opens.
+    pub(super) fn early(&self) -> Vec<(u32, u64, u64)> {
+        let early = self
+            .peers
+            .iter()
+            .filter(|(member, peer)| member.side == Side::Writers && peer.opened_live);
+        early.map(|(member, _)| (member.index, 0, 0)).collect()
     }
 
     pub(in crate::protocol) fn is_marked(&self, run: RunId) -> bool {
@@ -85,6 +101,7 @@ impl PlainPeers {
             since: observed,
             is_marked,
             live,
+            opened_live: false,
             was_closed: false,
             acknowledged: false,
         });
@@ -110,6 +127,7 @@ impl PlainPeers {
         }
         peer.is_marked |= is_marked;
         peer.live |= live;
+        peer.opened_live |= live && word.status == PlainStatus::Opened;
         peer.was_closed |= word.status == PlainStatus::Closed;
         peer.acknowledged |= word.status == PlainStatus::Acknowledged;
         peer.seen = observed;

@@ -71,7 +71,7 @@ impl Machine {
             ends: Vec::new(),
             positions: Vec::new(),
             sources: Vec::new(),
-            received: Vec::new(),
+            received: self.plain.early(),
         })
     }
 }

@@ -393,3 +393,60 @@ fn members_of_others_that_show_the_extension_are_treated_as_ours() {
     ));
     assert_eq!(wire.machine(reader).counts(), None);
 }
+
+#[test]
+fn a_writer_that_opens_while_the_run_is_being_opened_on_leftovers_is_of_the_run() {
+    let mut wire = Wire::new(1, 1, &[WRITER]);
+    wire.say(PRINCIPAL, &[Opened, Started, Closed]);
+    wire.say(WRITER, &[Opened, Started, Closed]);
+    let reader = wire.start(&[PRINCIPAL]);
+    wire.say(WRITER, &[Opened, Started]);
+    wire.beat(WRITER, 2);
+    wire.say(WRITER, &[Stopped, Closed]);
+    wire.tell(reader, PRINCIPAL, LocalEvent::Opened);
+    wire.tell(reader, PRINCIPAL, LocalEvent::Started);
+    assert!(matches!(
+        wire.machine(reader).upstream(),
+        Upstream::Stopped { .. }
+    ));
+    assert_eq!(wire.machine(reader).counts().unwrap().sent(), 2);
+    // Whoever comes later reads the same in the log.
+    let later = wire.start(&[]);
+    assert!(
+        wire.machine(later).plain_members().is_empty(),
+        "it is in no run yet"
+    );
+}
+
+#[test]
+fn a_plain_replica_of_an_operator_of_ours_is_named_when_it_is_missed() {
+    let mut wire = Wire::new(2, 1, &[WRITER]);
+    let reader = wire.started(&[PRINCIPAL]);
+    for _ in 0..33 {
+        wire.say(WRITER, &[HealthCheck]);
+        wire.say(REPLICA, &[HealthCheck]);
+        wire.pass(2.0);
+    }
+    wire.tell(reader, PRINCIPAL, LocalEvent::Stopped(vec![]));
+    match wire.machine(reader).siblings() {
+        Siblings::Failed { cause } => assert!(cause.contains("all of one kind"), "{cause}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn records_of_a_queue_are_waited_for_until_the_patience_is_over() {
+    let mut wire = Wire::new(1, 1, &[WRITER]);
+    let reader = wire.started(&[PRINCIPAL]);
+    wire.say(WRITER, &[Opened, Started]);
+    wire.beat(WRITER, 10);
+    assert_eq!(wire.machine(reader).on_the_way(), None);
+    wire.say(WRITER, &[Stopped, Closed]);
+    wire.tell(reader, PRINCIPAL, received(7));
+    assert_eq!(wire.machine(reader).on_the_way(), Some((3, 10)));
+    wire.tell(reader, PRINCIPAL, received(10));
+    assert_eq!(wire.machine(reader).on_the_way(), None);
+    wire.tell(reader, PRINCIPAL, received(9));
+    wire.pass(65.0);
+    assert_eq!(wire.machine(reader).on_the_way(), None);
+}

@@ -101,7 +101,7 @@ pub(crate) const DURABLE: QueueDeclareOptions = QueueDeclareOptions {
     nowait: false,
 };
 
-pub(crate) const PASSIVE: QueueDeclareOptions = QueueDeclareOptions {
+const PASSIVE: QueueDeclareOptions = QueueDeclareOptions {
     passive: true,
     ..DURABLE
 };
@@ -229,7 +229,7 @@ async fn refuse_other_layout(clients: &Clients, spec: &Arc<ChannelSpec>) -> Resu
 }
 
 /// Asks something about a queue; `None` if it is not there.
-pub(crate) async fn ask<T: Send + 'static>(
+async fn ask<T: Send + 'static>(
     clients: &Clients,
     spec: &ChannelSpec,
     queue: &str,
@@ -356,7 +356,7 @@ pub(crate) async fn delete(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result
     let mut all: Vec<String> = queues(spec).into_iter().map(|(queue, _)| queue).collect();
     nothing_left(clients, spec).await?;
     if spec.is_plain() {
-        plain::left(clients, spec).await?;
+        plain::left(spec).await;
     }
     all.push(dead_letters(spec.name()));
     all.extend(Side::BOTH.map(|side| stream(spec.name(), side)));

@@ -37,9 +37,12 @@ fn done(stage: &Stage, rust: Result<RunReport, ExecutionError>) {
 
 async fn killed(carrier: Carrier) {
     let stage = stage(carrier, 100, 60);
-    let mut writer = stage.python("w", &[]);
+    let beats = stage.folder.path().join("beats").display().to_string();
+    let mut writer = stage.python("w", &[("MIXED_BEATS", &beats)]);
     let kill = async {
         stage.lines("ledger.0", 60).await;
+        // The second is sent when the first has long been there.
+        stage.lines("beats", 2).await;
         writer.kill();
     };
     let (rust, ()) = tokio::join!(stage.run_with(Duration::from_secs(30)), kill);

@@ -5,6 +5,7 @@
 
 mod chains;
 mod faults;
+mod flights;
 mod operators;
 mod records;
 mod replicas;

@@ -256,6 +256,20 @@ impl ChannelSession {
         Ok(())
     }
 
+    /// Waits until plain writers have closed what they have open, at most for the patience: nobody else waits for it.
+    pub async fn plain_writers_left(&self) {
+        let (mut view, patience) = (self.watch(), self.shared.spec.timing.patience);
+        let left =
+            async { while !view.borrow_and_update().plain_writers_left && view.changed().await.is_ok() {} };
+        if tokio::time::timeout(patience, left).await.is_err() {
+            let (channel, seconds) = (self.shared.spec.name(), patience.as_secs());
+            tracing::warn!(
+                channel,
+                "a writer of pypz-python has stopped but not closed for {seconds} s: the channel is deleted without it"
+            );
+        }
+    }
+
     /// Waits until all expected readers are positioned.
     ///
     /// # Errors

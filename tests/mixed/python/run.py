@@ -1,7 +1,7 @@
 """Runs one operator of a pipeline file in genuine pypz-python: FILE OPERATOR.
 
 MIXED_CLOCK shifts its clock by so many seconds, MIXED_HEARTBEAT is the pause between two signs of life in ms,
-MIXED_PATIENCE how long a peer may be silent.
+MIXED_PATIENCE how long a peer may be silent, MIXED_BEATS a file for the counts that a writer has told.
 """
 
 import os
@@ -33,6 +33,19 @@ def short_patience(milliseconds):
     ChannelStatusMonitor.ValidPatienceTimeInMs = milliseconds
 
 
+def note_beats(path):
+    """Writes the count of each sign of life to a file once it is sent."""
+    send = ChannelBase.invoke_sync_send_status_message
+
+    def noted(self, status, payload=None):
+        send(self, status, payload)
+        if payload and "sentRecordCount" in payload:
+            with open(path, "a") as file:
+                file.write(f"{payload['sentRecordCount']}\n")
+
+    ChannelBase.invoke_sync_send_status_message = noted
+
+
 def lock_publish():
     """pypz-python publishes from two threads on one connection of py-amqp, which hangs half of its starts."""
     from pypz.plugins.rmq_io.utils import MessageProducer
@@ -51,6 +64,8 @@ if __name__ == "__main__":
         shift_clock(float(os.environ["MIXED_CLOCK"]))
     if "MIXED_HEARTBEAT" in os.environ:
         slow_heartbeat(int(os.environ["MIXED_HEARTBEAT"]))
+    if "MIXED_BEATS" in os.environ:
+        note_beats(os.environ["MIXED_BEATS"])
     if "MIXED_PATIENCE" in os.environ:
         short_patience(int(os.environ["MIXED_PATIENCE"]))
     if os.environ.get("MIXED_TRANSPORT") == "amqp":

@@ -22,6 +22,8 @@ pub struct View {
     pub writers_gone: bool,
     /// What the principal knows of its replicas.
     pub siblings: Siblings,
+    /// Whether every plain writer has closed.
+    pub plain_writers_left: bool,
     /// The local members whose newest word is not in the log yet.
     pub unsettled: BTreeSet<MemberId>,
     /// How many local events these answers know of.
@@ -63,6 +65,7 @@ impl Shared {
             },
             writers_gone: machine.writers_are_gone(),
             siblings: machine.siblings(),
+            plain_writers_left: machine.plain_writers_left(),
             unsettled: local
                 .iter()
                 .copied()

@@ -66,7 +66,7 @@ impl Replica {
             }
         }
         for input in &self.planned.inputs {
-            self.shared.connections.end_session(&input.channel);
+            self.shared.connections.end_session(&input.channel).await;
             let connection = self.shared.connections.connection(&input.channel).await?;
             match connection.reader(&input.channel, 0)?.delete_resources().await {
                 Err(kept @ ChannelError::Unread { .. }) if input.ends_cycle => tracing::info!("{kept}"),

@@ -102,6 +102,17 @@ impl Machine {
         self.plain.has_leftovers && self.current_run().is_none_or(|run| run.number == 1)
     }
 
+    /// Whether no plain writer of the run is there any more: each has closed, failed or fallen silent.
+    #[must_use]
+    pub fn plain_writers_left(&self) -> bool {
+        let run = self.current_run();
+        self.layout.foreign.iter().all(|member| {
+            let peer = self.plain.in_run(*member, run);
+            member.side == Side::Readers
+                || peer.is_none_or(|peer| peer.state == PlainStatus::Closed || peer.was_closed)
+        })
+    }
+
     /// The counts of a run in which plain writers take part; `None` if there are none.
     #[must_use]
     pub fn counts(&self) -> Option<Counts> {

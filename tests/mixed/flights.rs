@@ -16,14 +16,23 @@ const LINES: usize = 2_000;
 
 /// The month's data that comes with the example.
 fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("examples/data")
+        .join(name)
 }
 
 /// The example, which cargo builds beside the tests.
 fn example(arguments: &[&str]) -> Running {
     let test = std::env::current_exe().unwrap();
-    let built = test.parent().and_then(Path::parent).unwrap().join("examples/pipelines");
-    assert!(built.exists(), "the example is not built: cargo build --example pipelines");
+    let built = test
+        .parent()
+        .and_then(Path::parent)
+        .unwrap()
+        .join("examples/pipelines");
+    assert!(
+        built.exists(),
+        "the example is not built: cargo build --example pipelines"
+    );
     Running::start(Command::new(built).args(arguments).env_remove("RUST_LOG"))
 }
 
@@ -35,7 +44,9 @@ fn input(folder: &TempDir) -> PathBuf {
     }
     let mut text = String::new();
     let file = std::io::BufReader::new(std::fs::File::open(whole).unwrap());
-    flate2::bufread::MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
+    flate2::bufread::MultiGzDecoder::new(file)
+        .read_to_string(&mut text)
+        .unwrap();
     let first: Vec<&str> = text.lines().take(LINES + 1).collect();
     let cut = folder.path().join("flights.csv");
     std::fs::write(&cut, first.join("\n") + "\n").unwrap();
@@ -51,7 +62,15 @@ fn yaml(name: &str, address: &str, carrier: Carrier, input: &Path, output: &Path
     };
     let (input, output) = (input.display(), output.display());
     let port = |name: &str, way: &str| format!("{{name: {name}, spec: {{name: '{module}{way}Port'}}}}");
-    let [lines_out, lines_in, flights_out, flights_in, summaries, carriers, airports] = [
+    let [
+        lines_out,
+        lines_in,
+        flights_out,
+        flights_in,
+        summaries,
+        carriers,
+        airports,
+    ] = [
         port("lines", "Output"),
         port("lines", "Input"),
         port("flights", "Output"),
@@ -114,7 +133,9 @@ async fn flights(carrier: Carrier) {
         Carrier::Kafka => (brokers::kafka(), "kafka"),
         Carrier::RabbitMq => {
             let location = brokers::rabbitmq();
-            let address = location.rsplit_once('@').map_or(location.as_str(), |(_, address)| address);
+            let address = location
+                .rsplit_once('@')
+                .map_or(location.as_str(), |(_, address)| address);
             (address.trim_end_matches('/').to_owned(), "amqp")
         }
     };
@@ -134,7 +155,10 @@ async fn flights(carrier: Carrier) {
         command
             .arg(code.join("run.py"))
             .args([file.as_path(), Path::new(operator)])
-            .env("PYTHONPATH", format!("{}:{}", code.display(), folder.path().display()))
+            .env(
+                "PYTHONPATH",
+                format!("{}:{}", code.display(), folder.path().display()),
+            )
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("MIXED_TRANSPORT", transport);
         Running::start(&mut command)

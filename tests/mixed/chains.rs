@@ -2,17 +2,9 @@
 
 use pypz::ExitStatus;
 
-use crate::stage::{Carrier, DEADLINE, Language, Node, Stage, ended};
+use crate::stage::{Carrier, DEADLINE, Language, Node, Stage, ended, rounds};
 
 use Language::{Python, Rust};
-
-/// How often each case is repeated; each time with another order of starts.
-fn rounds() -> u64 {
-    let asked = std::env::var("PYPZ_TEST_ROUNDS")
-        .ok()
-        .and_then(|text| text.parse().ok());
-    asked.unwrap_or(1)
-}
 
 /// Which part begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +40,15 @@ async fn run(stage: &Stage, first: First) {
     assert_eq!(report.status, ExitStatus::Done);
     for (code, stderr) in codes {
         assert_eq!(code, Some(0), "{}: {stderr}", stage.name);
+    }
+}
+
+/// Every chain of one shape: three kinds of records, 1, 10 and 2,000 of them.
+async fn every(carrier: Carrier, languages: [Option<Language>; 3]) {
+    for kind in ["Text", "Nested", "Listed"] {
+        for records in [1, 10, 2_000] {
+            chain(carrier, languages, kind, records).await;
+        }
     }
 }
 
@@ -101,4 +102,33 @@ chains! {
     two_thousand_texts_from_rust_to_python: [Rust, None, Python], "Text", 2000;
     ten_texts_from_python_through_rust_to_python: [Python, Some(Rust), Python], "Text", 10;
     ten_lists_from_rust_through_python_to_rust: [Rust, Some(Python), Rust], "Listed", 10;
+}
+
+macro_rules! all {
+    ($($name:ident: [$first:expr, $middle:expr, $last:expr];)*) => {
+        mod all_on_kafka {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")]
+            #[ignore = "takes an hour with 20 rounds: cargo xtask test --mixed-full"]
+            async fn $name() {
+                every(Carrier::Kafka, [Some($first), $middle, Some($last)]).await;
+            })*
+        }
+
+        mod all_on_rabbitmq {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")]
+            #[ignore = "takes an hour with 20 rounds: cargo xtask test --mixed-full"]
+            async fn $name() {
+                every(Carrier::RabbitMq, [Some($first), $middle, Some($last)]).await;
+            })*
+        }
+    };
+}
+
+all! {
+    from_python_to_rust: [Python, None, Rust];
+    from_rust_to_python: [Rust, None, Python];
+    from_python_through_rust_to_python: [Python, Some(Rust), Python];
+    from_rust_through_python_to_rust: [Rust, Some(Python), Rust];
 }

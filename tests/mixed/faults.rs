@@ -5,7 +5,7 @@ use std::time::Duration;
 use pypz::{ExecutionError, ExitStatus, RunReport};
 use pypz_testkit::processes::Running;
 
-use crate::stage::{Carrier, Language, Node, Stage, ended};
+use crate::stage::{Carrier, Language, Node, Stage, ended, rounds};
 
 use Language::{Python, Rust};
 
@@ -139,7 +139,9 @@ macro_rules! cases {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
-                $case(Carrier::Kafka).await;
+                for _ in 0..rounds() {
+                    $case(Carrier::Kafka).await;
+                }
             })*
         }
 
@@ -147,7 +149,9 @@ macro_rules! cases {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
-                $case(Carrier::RabbitMq).await;
+                for _ in 0..rounds() {
+                    $case(Carrier::RabbitMq).await;
+                }
             })*
         }
     };

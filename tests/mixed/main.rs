@@ -5,7 +5,9 @@
 
 mod chains;
 mod faults;
+mod figures;
 mod flights;
+mod golden;
 mod operators;
 mod records;
 mod replicas;

@@ -2,7 +2,7 @@
 
 use pypz::ExitStatus;
 
-use crate::stage::{Carrier, Language, Node, Stage, ended};
+use crate::stage::{Carrier, Language, Node, Stage, ended, rounds};
 
 use Language::{Python, Rust};
 
@@ -84,7 +84,9 @@ macro_rules! cases {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
-                $case(Carrier::Kafka).await;
+                for _ in 0..rounds() {
+                    $case(Carrier::Kafka).await;
+                }
             })*
         }
 
@@ -92,7 +94,9 @@ macro_rules! cases {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
-                $case(Carrier::RabbitMq).await;
+                for _ in 0..rounds() {
+                    $case(Carrier::RabbitMq).await;
+                }
             })*
         }
     };

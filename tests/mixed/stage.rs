@@ -14,6 +14,12 @@ use tempfile::TempDir;
 /// How long a pipeline of pypz-python may take, with all its sleeps, beside others on a slow machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(240);
 
+/// How often each case is repeated.
+pub(crate) fn rounds() -> u64 {
+    let asked = std::env::var("PYPZ_TEST_ROUNDS").ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
 /// Which broker carries the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Carrier {

@@ -41,6 +41,8 @@ mod book {
     mod channels_and_promises {}
     #[doc = include_str!("../docs/security.md")]
     mod security {}
+    #[doc = include_str!("../docs/migration.md")]
+    mod migration {}
     #[cfg(feature = "files")]
     #[doc = include_str!("../docs/pipeline-files.md")]
     mod pipeline_files {}

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use pypz::ExitStatus;
 use pypz::port::SETTINGS;
 
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -18,6 +18,7 @@ const PAGES: [&str; 9] = [
     "docs/channels-and-promises.md",
     "docs/security.md",
     "docs/pipeline-files.md",
+    "docs/migration.md",
 ];
 
 fn root() -> &'static Path {

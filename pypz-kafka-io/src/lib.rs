@@ -22,6 +22,7 @@ mod consumer;
 mod error;
 mod lost;
 mod own_position;
+mod plain;
 mod ports;
 mod reader;
 mod security;

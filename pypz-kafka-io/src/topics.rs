@@ -18,6 +18,7 @@ use crate::clients::{Clients, REQUEST, blocking, insistently};
 use crate::committer::ReaderContext;
 use crate::config::FRAMING_BYTES;
 use crate::consumer::ChannelConsumer;
+use crate::plain;
 use crate::tail::last_records;
 
 /// The longest name of a topic.
@@ -324,6 +325,7 @@ pub(crate) async fn delete(
             unread,
         });
     }
+    plain::left(clients, spec).await?;
     let states = Side::BOTH.map(|side| status_topic(channel, side));
     let options = AdminOptions::new()
         .request_timeout(Some(REQUEST))
@@ -349,6 +351,8 @@ pub(crate) async fn delete(
         }
     }
     // The group holds nothing any more; one that was never used is not there.
-    let _ = clients.admin.delete_groups(&[&group(spec)], &options).await;
+    let groups: Vec<String> = plain::groups(spec).chain([group(spec)]).collect();
+    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    let _ = clients.admin.delete_groups(&groups, &options).await;
     Ok(())
 }

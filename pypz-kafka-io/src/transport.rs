@@ -19,7 +19,7 @@ use crate::consumer::ChannelConsumer;
 use crate::reader::KafkaChannelReader;
 use crate::transactions::KafkaTransactor;
 use crate::writer::KafkaChannelWriter;
-use crate::{config, topics};
+use crate::{config, plain, topics};
 
 /// Channels on Apache Kafka: `kafka://host:port[,host:port]`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,6 +44,7 @@ impl Transport for KafkaTransport {
     fn problems(&self, spec: &ChannelSpec) -> Vec<String> {
         let mut problems = config::problems(spec);
         problems.extend(topics::name_problem(spec));
+        problems.extend(plain::problem(spec));
         problems
     }
 

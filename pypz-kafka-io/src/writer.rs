@@ -67,11 +67,16 @@ impl ChannelWriter for KafkaChannelWriter {
         self.acknowledgements.check()?;
         let block = self.acknowledgements.block();
         let mut written = 0_u32;
-        let mut failed = None;
+        let (mut failed, is_plain) = (None, self.spec.has_plain_readers());
         'runs: for (partition, range) in Run::from(runs, from) {
+            // pypz-python's records have their partition for a key.
+            let key = is_plain.then(|| partition.to_string());
             let partition = i32::try_from(partition).unwrap_or(i32::MAX);
             for index in range {
-                let record = record(self.spec.name(), partition, batch, index, &block);
+                let mut record = record(self.spec.name(), partition, batch, index, &block);
+                if let Some(key) = &key {
+                    record = record.key(key.as_bytes());
+                }
                 match self.producer.send(record) {
                     Ok(()) => written += 1,
                     Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {

@@ -31,6 +31,7 @@ mod inbox;
 mod link;
 mod outbox;
 mod pack;
+mod plain;
 mod ports;
 mod queues;
 mod reader;

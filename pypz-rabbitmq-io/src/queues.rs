@@ -18,6 +18,7 @@ use pypz_core::protocol::Side;
 use crate::clients::{Clients, LOOK_AGAIN};
 use crate::config::delivery_limit;
 use crate::error::{is_mismatch, is_missing, is_starting, words};
+use crate::plain;
 
 /// The longest name of a queue, in bytes.
 const LONGEST_QUEUE: usize = 255;
@@ -54,7 +55,7 @@ pub(crate) fn routing_key(spec: &ChannelSpec, partition: u32) -> String {
     }
 }
 
-fn queues(spec: &ChannelSpec) -> Vec<(String, String)> {
+pub(crate) fn queues(spec: &ChannelSpec) -> Vec<(String, String)> {
     let readers = match spec.delivery {
         Delivery::Shared => 1,
         Delivery::ByKey | Delivery::Broadcast => u32::try_from(spec.layout.readers.len()).unwrap_or(u32::MAX),
@@ -75,7 +76,7 @@ pub(crate) fn name_problem(spec: &ChannelSpec) -> Option<String> {
     })
 }
 
-fn table<const N: usize>(arguments: [(&str, AMQPValue); N]) -> FieldTable {
+pub(crate) fn table<const N: usize>(arguments: [(&str, AMQPValue); N]) -> FieldTable {
     let mut table = FieldTable::default();
     for (name, value) in arguments {
         table.insert(name.into(), value);
@@ -83,11 +84,11 @@ fn table<const N: usize>(arguments: [(&str, AMQPValue); N]) -> FieldTable {
     table
 }
 
-fn text(value: &str) -> AMQPValue {
+pub(crate) fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
 }
 
-const DURABLE: QueueDeclareOptions = QueueDeclareOptions {
+pub(crate) const DURABLE: QueueDeclareOptions = QueueDeclareOptions {
     passive: false,
     durable: true,
     exclusive: false,
@@ -148,10 +149,15 @@ async fn declare(opened: &Channel, spec: &ChannelSpec) -> Result<(), Error> {
         .exchange_declare(channel.into(), kind, durable, FieldTable::default())
         .await?;
     let dead = spec.dead_letters_name();
-    let quorum = table([("x-queue-type", text("quorum"))]);
-    opened
-        .queue_declare(dead.as_str().into(), DURABLE, quorum)
-        .await?;
+    if !spec.is_plain() || spec.on_poison == PoisonPolicy::DeadLetter {
+        let quorum = table([("x-queue-type", text("quorum"))]);
+        opened
+            .queue_declare(dead.as_str().into(), DURABLE, quorum)
+            .await?;
+    }
+    if spec.is_plain() {
+        return plain::declare(opened, spec).await;
+    }
     for (queue, key) in queues(spec) {
         let arguments = table([
             ("x-queue-type", text("quorum")),
@@ -350,6 +356,9 @@ pub(crate) async fn nothing_left(clients: &Clients, spec: &ChannelSpec) -> Resul
 pub(crate) async fn delete(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result<(), ChannelError> {
     let mut all: Vec<String> = queues(spec).into_iter().map(|(queue, _)| queue).collect();
     nothing_left(clients, spec).await?;
+    if spec.is_plain() {
+        plain::left(spec).await;
+    }
     let dead = spec.dead_letters_name();
     match unread(clients, spec, &dead).await?.unwrap_or(0) {
         0 => all.push(dead),

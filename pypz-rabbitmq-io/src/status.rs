@@ -24,7 +24,7 @@ use crate::queues::stream;
 const EVENTS: usize = 1_024;
 
 /// How many records may wait to be published; the newest says everything.
-const OUTGOING: usize = 64;
+const OUTGOING: usize = 1_024;
 
 /// How many records a consumer may have in hand.
 const PREFETCH: u16 = 500;

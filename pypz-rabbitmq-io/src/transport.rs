@@ -14,7 +14,7 @@ use crate::dead_letters::DeadLetterWriter;
 use crate::reader::RabbitMqChannelReader;
 use crate::status::RabbitMqStatusLog;
 use crate::writer::RabbitMqChannelWriter;
-use crate::{config, queues};
+use crate::{config, plain, queues};
 
 /// Channels on RabbitMQ: `amqp://user:password@host:port/vhost`, and `amqps://…` with the feature `tls`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,9 +32,14 @@ impl Transport for RabbitMqTransport {
         true
     }
 
+    fn is_log(&self) -> bool {
+        false
+    }
+
     fn problems(&self, spec: &ChannelSpec) -> Vec<String> {
         let mut problems = config::problems(spec);
         problems.extend(queues::name_problem(spec));
+        problems.extend(plain::problem(spec));
         problems
     }
 

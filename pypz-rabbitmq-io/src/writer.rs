@@ -39,7 +39,11 @@ impl std::fmt::Debug for RabbitMqChannelWriter {
 
 impl RabbitMqChannelWriter {
     pub(crate) fn new(clients: Arc<Clients>, spec: Arc<ChannelSpec>, index: u32) -> Self {
-        let most_records = config::records_per_message(&spec, index);
+        // pypz-python reads one record a message, and nothing beside it.
+        let most_records = match spec.is_plain() {
+            true => 1,
+            false => config::records_per_message(&spec, index),
+        };
         let keys = (0..spec.partitions()).map(|partition| queues::routing_key(&spec, partition));
         let share = spec.buffer_bytes / spec.local_writers.len().max(1);
         let outbox = Arc::new(Outbox::new(spec.name(), spec.name(), keys.collect(), share));
@@ -91,7 +95,7 @@ impl RabbitMqChannelWriter {
                 index += 1;
                 continue;
             }
-            let is_pack = most > 1 || batch.details(index).is_some();
+            let is_pack = !self.spec.is_plain() && (most > 1 || batch.details(index).is_some());
             let mut body = Vec::with_capacity((most * (bytes + 4)).min(PACK_BYTES).max(bytes + 16));
             if is_pack {
                 pack::push(&mut body, batch, index);

@@ -22,6 +22,7 @@ fn channel(name: &str, location: &str) -> Arc<ChannelSpec> {
         channel: format!("{name}.reader.input").into(),
         readers: vec![format!("{name}.reader.input")],
         writers: vec![format!("{name}.writer.output")],
+        ..Layout::default()
     };
     Arc::new(ChannelSpec {
         layout: Arc::new(layout),

@@ -35,6 +35,9 @@ enum Task {
     /// PYPZ_TEST_KAFKA=HOST:PORT and PYPZ_TEST_AMQP=LOCATION name existing brokers to use instead, PYPZ_TEST_PYTHON an
     /// interpreter with pypz-python.
     Test {
+        /// Runs only the pipelines of two languages, as often as they promise: takes hours
+        #[arg(long)]
+        mixed_full: bool,
         /// Further arguments of `cargo test`
         #[arg(last = true)]
         arguments: Vec<String>,
@@ -68,7 +71,10 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Bench { quick, only } => bench::run(quick, &only),
         Task::Brokers(action) => brokers::run(&action),
         Task::Setup => setup::ensure(&[setup::BUILD, setup::KAFKA].concat()).map(|()| ExitCode::SUCCESS),
-        Task::Test { arguments } => test::run(&arguments),
+        Task::Test {
+            mixed_full,
+            arguments,
+        } => test::run(mixed_full, &arguments),
         Task::Msrv => msrv::run(),
     }
 }

@@ -14,11 +14,32 @@ const VARIABLES: [(Kind, &str, &str); 2] = [
     (Kind::Rabbitmq, "PYPZ_TEST_AMQP", ""),
 ];
 
+/// How often each pipeline of two languages runs in full.
+const ROUNDS: &str = "20";
+
 /// Runs all tests and returns the exit code of `cargo test`.
-pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
+pub(crate) fn run(mixed_full: bool, arguments: &[String]) -> Result<ExitCode> {
     setup::ensure(setup::BUILD)?;
     let mut borrowed = Vec::new();
-    let outcome = with_brokers(&mut borrowed, arguments);
+    let mut tests = cargo();
+    match mixed_full {
+        true => tests
+            .args([
+                "test",
+                "--all-features",
+                "--test",
+                "mixed",
+                "--",
+                "--include-ignored",
+            ])
+            .args(arguments)
+            .env("PYPZ_TEST_ROUNDS", ROUNDS)
+            .env("PYPZ_MIXED_FULL", "1"),
+        false => tests
+            .args(["test", "--workspace", "--all-features"])
+            .args(arguments),
+    };
+    let outcome = with_brokers(&mut borrowed, tests);
     // All are given back before one that would not stop is an error.
     let given_back: Vec<_> = borrowed.into_iter().map(Borrowed::give_back).collect();
     given_back.into_iter().collect::<Result<()>>()?;
@@ -26,12 +47,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
 }
 
 /// Starts the brokers that nobody names, and runs the tests.
-fn with_brokers(borrowed: &mut Vec<Borrowed>, arguments: &[String]) -> Result<ExitCode> {
-    let mut tests = cargo();
-    tests
-        .args(["test", "--workspace", "--all-features"])
-        .args(arguments)
-        .env(python::VARIABLE, python::interpreter()?);
+fn with_brokers(borrowed: &mut Vec<Borrowed>, mut tests: Command) -> Result<ExitCode> {
+    tests.env(python::VARIABLE, python::interpreter()?);
     plain_brokers(borrowed, &mut tests)?;
     // The tests of security find these by their state files.
     for kind in [Kind::Kafka, Kind::Rabbitmq] {

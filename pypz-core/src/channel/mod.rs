@@ -30,7 +30,7 @@ pub use transaction::{Consumed, Guarantee, Resumed, TransactionScope, Transactor
 
 use crate::error::ChannelError;
 use crate::parameter::hidden;
-use crate::protocol::{End, Layout, RunPolicy, StatusRecord, Timing};
+use crate::protocol::{End, Layout, RunPolicy, Side, StatusRecord, Timing};
 use partitioning::Partitioning;
 
 /// A channel as the pipeline plans it: the same in every process of the pipeline, except for the local members.
@@ -101,6 +101,37 @@ impl ChannelSpec {
         }
     }
 
+    /// Whether the channel is a log ([`Transport::is_log`]).
+    #[must_use]
+    pub fn is_log(&self) -> bool {
+        transport_for(&self.location).is_ok_and(|transport| transport.is_log())
+    }
+
+    /// Whether members may be plain pypz-python: then its objects are declared exactly as it declares them.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        !self.layout.foreign.is_empty()
+    }
+
+    /// Whether readers may be plain pypz-python: then records travel exactly as it sends them.
+    #[must_use]
+    pub fn has_plain_readers(&self) -> bool {
+        self.layout
+            .foreign
+            .iter()
+            .any(|member| member.side == Side::Readers)
+    }
+
+    /// The port names of writers that may be plain pypz-python.
+    pub fn plain_writers(&self) -> impl Iterator<Item = &str> {
+        let writers = self
+            .layout
+            .foreign
+            .iter()
+            .filter(|member| member.side == Side::Writers);
+        writers.map(|member| self.layout.name(*member))
+    }
+
     /// The partition that a reader reads.
     #[must_use]
     pub const fn partition_of(&self, reader: u32) -> u32 {
@@ -141,6 +172,12 @@ pub trait Transport: Send + Sync + 'static {
     /// Whether records are lost when the process goes.
     fn is_volatile(&self) -> bool {
         false
+    }
+
+    /// Whether channels are logs: positions are the broker's and the same in the next process, and whoever says that all is
+    /// flushed has it in the log. In queues positions count from the opening of a reader on, and a word may overtake records.
+    fn is_log(&self) -> bool {
+        true
     }
 
     /// Whether it has transactions ([`Connection::transactor`]).

@@ -26,6 +26,7 @@ pub struct Partitioner {
     partitioning: Partitioning,
     partitions: u32,
     next: u32,
+    longest_run: usize,
 }
 
 impl Partitioner {
@@ -37,7 +38,15 @@ impl Partitioner {
             partitioning,
             partitions,
             next: start % partitions,
+            longest_run: LONGEST_RUN,
         }
+    }
+
+    /// Has round robin go one by one whatever is waiting, as pypz-python's writers do.
+    #[must_use]
+    pub const fn one_by_one(mut self) -> Self {
+        self.longest_run = 1;
+        self
     }
 
     /// Whether it needs the records' keys.
@@ -81,7 +90,7 @@ impl Partitioner {
                 let at_hand = records + waiting;
                 let step = match at_hand {
                     few if few < SPREAD_EVENLY_BELOW => 1,
-                    many => (many / self.partitions as usize).clamp(1, LONGEST_RUN),
+                    many => (many / self.partitions as usize).clamp(1, self.longest_run),
                 };
                 let mut left = records;
                 while left > 0 {

@@ -1,87 +1,33 @@
 //! Drives the protocol of one channel in one process: the machine, its clock and its status log.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod control;
+mod driver;
+mod leave;
+mod loopback;
+mod view;
+
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use async_trait::async_trait;
-use futures::FutureExt;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::{ChannelSpec, StatusEvent, StatusLog};
+pub use control::ControlThread;
+pub(crate) use leave::Leave;
+pub use view::{Trouble, View};
+
+use super::{ChannelSpec, Delivery, StatusLog};
 use crate::error::ChannelError;
 use crate::protocol::{
     Covering, LocalEvent, Machine, MemberId, Membership, Process, Readiness, RunId, Siblings, Side,
-    StatusError, StatusRecord, Upstream, decode, encode,
 };
+use driver::drive;
+use loopback::Loopback;
 
 /// How often the cause of a wait, and silent peers, are logged.
 const LOG_EVERY: Duration = Duration::from_secs(10);
-
-/// The machine's answers as they stand.
-#[derive(Debug, Clone, PartialEq)]
-pub struct View {
-    /// Of each local member.
-    pub memberships: BTreeMap<MemberId, Membership>,
-    /// Whether writers may send.
-    pub readiness: Readiness,
-    /// What readers know of their writers.
-    pub upstream: Upstream,
-    /// Whether no writer that was heard is at work any more.
-    pub writers_gone: bool,
-    /// What the principal knows of its replicas.
-    pub siblings: Siblings,
-    /// The local members whose newest word is not in the log yet.
-    pub unsettled: BTreeSet<MemberId>,
-    /// How many local events these answers know of.
-    told: u64,
-    /// Why everything here has to stop.
-    pub trouble: Option<Trouble>,
-}
-
-/// Takes a member's leave if its port is given up while it opens, so that nobody waits for it.
-#[derive(Debug)]
-pub(crate) struct Leave {
-    session: ChannelSession,
-    member: MemberId,
-    event: Option<LocalEvent>,
-}
-
-impl Leave {
-    /// From now on the member says `event` when this is dropped.
-    pub(crate) const fn with(session: ChannelSession, member: MemberId, event: LocalEvent) -> Self {
-        Self {
-            session,
-            member,
-            event: Some(event),
-        }
-    }
-
-    /// The port is open: it says itself how it goes.
-    pub(crate) fn cancel(mut self) {
-        self.event = None;
-    }
-}
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        if let Some(event) = self.event.take() {
-            self.session.tell(self.member, event);
-        }
-    }
-}
-
-/// An error that compares by its words, so that a view that says the same is the same.
-#[derive(Debug, Clone)]
-pub struct Trouble(pub ChannelError);
-
-impl PartialEq for Trouble {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.to_string() == other.0.to_string()
-    }
-}
 
 /// What a member learns when it joins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,54 +60,6 @@ struct Shared {
     kick: Notify,
     ended: AtomicBool,
     started: Instant,
-}
-
-/// The thread that carries the status of all channels, so that user code which blocks never silences a heartbeat.
-#[derive(Debug)]
-pub struct ControlThread {
-    runtime: tokio::runtime::Handle,
-    stop: Arc<Notify>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl ControlThread {
-    /// Starts the thread.
-    ///
-    /// # Errors
-    ///
-    /// The system's error if there can be no thread or timer.
-    pub fn start() -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let (handle, stop) = (runtime.handle().clone(), Arc::new(Notify::new()));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::Builder::new()
-            .name("pypz-control".into())
-            .spawn(move || runtime.block_on(stopped.notified()))?;
-        Ok(Self {
-            runtime: handle,
-            stop,
-            thread: Some(thread),
-        })
-    }
-
-    /// A handle by which others spawn.
-    #[must_use]
-    pub const fn runtime(&self) -> &tokio::runtime::Handle {
-        &self.runtime
-    }
-}
-
-impl Drop for ControlThread {
-    fn drop(&mut self) {
-        self.stop.notify_one();
-        if let Some(thread) = self.thread.take()
-            && thread.thread().id() != std::thread::current().id()
-        {
-            let _ = thread.join();
-        }
-    }
 }
 
 impl ChannelSession {
@@ -211,9 +109,15 @@ impl ChannelSession {
     /// Tells the protocol what a local member does.
     pub fn tell(&self, member: MemberId, event: LocalEvent) {
         // A position travels with the next report: it is not worth a report of its own.
-        let urgent = !matches!(event, LocalEvent::Position(_) | LocalEvent::Source(_));
+        let is_count = matches!(event, LocalEvent::Received { .. });
+        let is_event = !matches!(
+            event,
+            LocalEvent::Position(_) | LocalEvent::Source(_) | LocalEvent::Sent(_)
+        );
         let mut machine = self.shared.lock();
+        let revision = machine.revision();
         machine.on_local(member, event);
+        let urgent = is_event && (!is_count || machine.revision() != revision);
         if urgent {
             self.shared.told.fetch_add(1, Ordering::Release);
             self.shared.kick.notify_one();
@@ -291,6 +195,79 @@ impl ChannelSession {
                      up (--fresh), and delete its resources"
                 .to_owned(),
         })
+    }
+
+    /// Whether counts are kept for plain peers, which some members of the channel may be.
+    #[must_use]
+    pub fn counts_records(&self) -> bool {
+        !self.shared.spec.layout.foreign.is_empty()
+    }
+
+    /// To whom the channel's runs belong as long as nothing else is known.
+    #[must_use]
+    pub fn keeper(&self) -> MemberId {
+        self.shared.spec.layout.keeper()
+    }
+
+    /// How many records of the run a reader was given before, and at which position it was then.
+    #[must_use]
+    pub fn received_before(&self, reader: u32) -> Option<(u64, u64)> {
+        self.shared.lock().received_before(reader)
+    }
+
+    /// Whether records of an earlier run of pypz-python were in the channel when this run was opened.
+    #[must_use]
+    pub fn has_leftovers(&self) -> bool {
+        self.shared.lock().has_leftovers()
+    }
+
+    /// Compares, when all is read, what plain writers say that they sent with what our readers received.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError::Incomplete`] with both numbers.
+    pub fn reconcile(&self) -> Result<(), ChannelError> {
+        let Some(counts) = self.shared.lock().counts() else {
+            return Ok(());
+        };
+        let sent = counts.sent();
+        let received = match self.shared.spec.delivery {
+            Delivery::Broadcast => counts.received.iter().copied().min().unwrap_or(0),
+            Delivery::Shared | Delivery::ByKey => counts.received.iter().sum(),
+        };
+        let port = self.name(MemberId::PRINCIPAL);
+        if received < sent {
+            let words = counts.words();
+            return Err(ChannelError::Incomplete {
+                port: port.to_owned(),
+                cause: format!(
+                    "{received} of {sent} records were received ({words}, pypz-python, {} were sent by ours)",
+                    counts.ours
+                ),
+            });
+        }
+        for writer in &counts.plain {
+            let name = &writer.name;
+            tracing::info!(
+                port,
+                "peer {name} is pypz-python (no end markers): counts reconciled {received}/{sent}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Waits until plain writers have closed what they have open, at most for the patience: nobody else waits for it.
+    pub async fn plain_writers_left(&self) {
+        let (mut view, patience) = (self.watch(), self.shared.spec.timing.patience);
+        let left =
+            async { while !view.borrow_and_update().plain_writers_left && view.changed().await.is_ok() {} };
+        if tokio::time::timeout(patience, left).await.is_err() {
+            let (channel, seconds) = (self.shared.spec.name(), patience.as_secs());
+            tracing::warn!(
+                channel,
+                "a writer of pypz-python has stopped but not closed for {seconds} s: the channel is deleted without it"
+            );
+        }
     }
 
     /// Waits until all expected readers are positioned.
@@ -428,153 +405,5 @@ fn shorten(names: &[String]) -> String {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Machine> {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn look(spec: &ChannelSpec, machine: &Machine, told: u64, trouble: Option<ChannelError>) -> View {
-        let readers = spec.local_readers.iter().copied().map(MemberId::reader);
-        let writers = spec.local_writers.iter().copied().map(MemberId::writer);
-        let local: Vec<MemberId> = readers.chain(writers).collect();
-        View {
-            memberships: local
-                .iter()
-                .map(|member| (*member, machine.membership(*member)))
-                .collect(),
-            readiness: machine.readiness(),
-            upstream: machine.upstream(),
-            writers_gone: machine.writers_are_gone(),
-            siblings: machine.siblings(),
-            unsettled: local
-                .iter()
-                .copied()
-                .filter(|member| !machine.has_settled(*member))
-                .collect(),
-            told,
-            trouble: trouble
-                .or_else(|| machine.trouble().map(ChannelError::Refused))
-                .map(Trouble),
-        }
-    }
-
-    /// Publishes the answers if they changed.
-    fn refresh(&self, machine: &Machine, trouble: Option<ChannelError>) {
-        let view = Self::look(&self.spec, machine, self.told.load(Ordering::Acquire), trouble);
-        let refused = view
-            .memberships
-            .values()
-            .any(|membership| matches!(membership, Membership::Refused(_)));
-        self.alarm.store(
-            refused || view.trouble.is_some() || machine.is_suspended(),
-            Ordering::Relaxed,
-        );
-        self.view.send_if_modified(|shown| {
-            let changed = **shown != view;
-            if changed {
-                *shown = Arc::new(view);
-            }
-            changed
-        });
-    }
-
-    /// Takes an event in; a message that cannot be heard is counted in the log and costs nothing else.
-    fn hear(&self, event: StatusEvent) {
-        match event {
-            StatusEvent::HistoryRead => self.lock().on_history_read(),
-            StatusEvent::Record(record) => match decode(&self.spec.layout, record.side, &record.bytes) {
-                Ok(report) => self.lock().on_report(record.side, &report),
-                Err(StatusError::ForeignChannel | StatusError::PlainPeer) => {}
-                Err(error) => {
-                    let channel = self.spec.name();
-                    tracing::debug!(
-                        channel,
-                        "status message not heard: {}",
-                        error.to_string().escape_debug()
-                    );
-                }
-            },
-        }
-    }
-}
-
-/// The status log of a channel that never leaves the process: what is published comes back at once.
-#[derive(Default)]
-struct Loopback {
-    history_read: bool,
-    records: std::collections::VecDeque<StatusRecord>,
-}
-
-#[async_trait]
-impl StatusLog for Loopback {
-    async fn next(&mut self) -> Result<StatusEvent, ChannelError> {
-        if !std::mem::replace(&mut self.history_read, true) {
-            return Ok(StatusEvent::HistoryRead);
-        }
-        match self.records.pop_front() {
-            Some(record) => Ok(StatusEvent::Record(record)),
-            None => std::future::pending().await,
-        }
-    }
-
-    fn publish(&mut self, record: StatusRecord) -> Result<(), ChannelError> {
-        self.records.push_back(record);
-        Ok(())
-    }
-}
-
-/// Carries the status of one channel until the session ends.
-async fn drive(shared: Arc<Shared>, mut log: Box<dyn StatusLog>) {
-    let mut history_read = false;
-    let mut suspects_logged = Instant::now();
-    while !shared.ended.load(Ordering::Acquire) {
-        let (reports, next_tick) = {
-            let mut machine = shared.lock();
-            machine.on_tick(shared.started.elapsed());
-            (machine.take_reports(), machine.next_tick())
-        };
-        publish(&shared, log.as_mut(), reports);
-        if history_read {
-            let machine = shared.lock();
-            shared.refresh(&machine, None);
-            if suspects_logged.elapsed() > LOG_EVERY {
-                suspects_logged = Instant::now();
-                for suspect in machine.suspects() {
-                    tracing::warn!(channel = shared.spec.name(), "suspect: {suspect}");
-                }
-            }
-        }
-        let tick = Box::pin(tokio::time::sleep_until(shared.started + next_tick));
-        tokio::select! {
-            event = log.next() => {
-                let mut next = Some(event);
-                while let Some(event) = next.take() {
-                    match event {
-                        Ok(event) => {
-                            history_read |= event == StatusEvent::HistoryRead;
-                            shared.hear(event);
-                        }
-                        Err(error) => return shared.refresh(&shared.lock(), Some(error)),
-                    }
-                    next = log.next().now_or_never();
-                }
-            }
-            () = shared.kick.notified() => {}
-            () = tick => {}
-        }
-    }
-    // The last words of the members are flushed by whoever ended the session, before it did so.
-}
-
-fn publish(
-    shared: &Shared,
-    log: &mut dyn StatusLog,
-    reports: Vec<(crate::protocol::Side, crate::protocol::Report)>,
-) {
-    let timestamp = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis());
-    let timestamp = i64::try_from(timestamp).unwrap_or(i64::MAX);
-    for (side, report) in reports {
-        if let Err(error) = log.publish(encode(&shared.spec.layout, side, report, timestamp)) {
-            tracing::warn!(channel = shared.spec.name(), "status not published: {error}");
-        }
     }
 }

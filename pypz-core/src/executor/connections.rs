@@ -86,9 +86,10 @@ impl Connections {
         self.control.runtime()
     }
 
-    /// Ends the session of a channel whose objects are about to be deleted.
-    pub(super) fn end_session(&self, channel: &ChannelSpec) {
+    /// Ends the session of a channel whose objects are about to be deleted, once plain writers have closed.
+    pub(super) async fn end_session(&self, channel: &ChannelSpec) {
         if let Some(session) = self.sessions.get(channel.name()).and_then(OnceCell::get) {
+            session.plain_writers_left().await;
             session.end();
         }
     }

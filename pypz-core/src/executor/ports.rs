@@ -166,6 +166,10 @@ async fn join(
     };
     let leave = Leave::with(session.clone(), member, gone);
     let joined = session.join(member).await?;
+    if member.side == Side::Writers && member == session.keeper() {
+        // It opens the run in place of a principal that is plain pypz-python; the others wait for it.
+        session.tell(member, LocalEvent::Opened);
+    }
     Ok(Place {
         session,
         joined,
@@ -181,6 +185,13 @@ async fn join_input(shared: &RunShared, input: &PlannedInput) -> Result<JoinedIn
     if input.member == MemberId::PRINCIPAL {
         let port = place.session.name(input.member);
         announce(port, &place.joined, input.channel.run_policy, reader.as_mut()).await?;
+        if place.joined.epoch == 1 && place.session.has_leftovers() {
+            let skipped = reader.skip_to_end().await?;
+            tracing::warn!(
+                port,
+                "{skipped} records of an earlier run of pypz-python are in the channel: they will not be read"
+            );
+        }
     }
     place.session.tell(input.member, LocalEvent::Opened);
     Ok((place, reader))
@@ -291,13 +302,18 @@ async fn output_link(
             connection.writer(&output.channel, output.member.index)?
         }
     };
+    let partitioner = Partitioner::new(output.partitioning, output.channel.partitions(), output.start);
     Ok(OutputLink {
         session: place.session,
         joined: place.joined,
         leave: place.leave,
         writer,
         member: output.member,
-        partitioner: Partitioner::new(output.partitioning, output.channel.partitions(), output.start),
+        partitioner: if output.channel.has_plain_readers() {
+            partitioner.one_by_one()
+        } else {
+            partitioner
+        },
         source,
         volatile: is_volatile(&output.channel),
         shutdown: shared.shutdown.clone(),

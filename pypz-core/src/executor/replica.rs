@@ -1,5 +1,7 @@
 //! One replica, through its states.
 
+mod plugins;
+
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -7,6 +9,8 @@ use std::time::Duration;
 
 use anyhow::Error;
 use futures::FutureExt;
+
+use plugins::plugin;
 
 use super::ports;
 use super::round::RoundMember;
@@ -183,75 +187,8 @@ impl Replica {
         Ok(Outcome::Done)
     }
 
-    async fn start_services(&mut self) -> Result<Outcome> {
-        for name in start_order(&self.planned.plugins) {
-            if let Some(service) = plugin(&mut self.operator, name).and_then(Plugin::as_service) {
-                service
-                    .start()
-                    .await
-                    .map_err(|error| error.context(format!("service {name}")))?;
-                self.services.push(name);
-            }
-        }
-        Ok(Outcome::Done)
-    }
-
-    async fn shut_down_services(&mut self) -> Result<Outcome> {
-        while let Some(name) = self.services.pop() {
-            if let Some(service) = plugin(&mut self.operator, name).and_then(Plugin::as_service) {
-                service
-                    .shut_down()
-                    .await
-                    .map_err(|error| error.context(format!("service {name}")))?;
-            }
-        }
-        Ok(Outcome::Done)
-    }
-
     const fn is_principal(&self) -> bool {
         self.planned.index == 0
-    }
-
-    async fn create_resources(&mut self) -> Result<Outcome> {
-        if !self.is_principal() {
-            return Ok(Outcome::Done);
-        }
-        for input in &self.planned.inputs {
-            let connection = self.shared.connections.connection(&input.channel).await?;
-            connection.reader(&input.channel, 0)?.create_resources().await?;
-        }
-        for name in start_order(&self.planned.plugins) {
-            if let Some(handler) = plugin(&mut self.operator, name).and_then(Plugin::as_resource_handler) {
-                handler
-                    .create()
-                    .await
-                    .map_err(|error| error.context(format!("resource handler {name}")))?;
-            }
-        }
-        Ok(Outcome::Done)
-    }
-
-    async fn delete_resources(&mut self) -> Result<Outcome> {
-        if !self.is_principal() {
-            return Ok(Outcome::Done);
-        }
-        for name in start_order(&self.planned.plugins).into_iter().rev() {
-            if let Some(handler) = plugin(&mut self.operator, name).and_then(Plugin::as_resource_handler) {
-                handler
-                    .delete()
-                    .await
-                    .map_err(|error| error.context(format!("resource handler {name}")))?;
-            }
-        }
-        for input in &self.planned.inputs {
-            self.shared.connections.end_session(&input.channel);
-            let connection = self.shared.connections.connection(&input.channel).await?;
-            match connection.reader(&input.channel, 0)?.delete_resources().await {
-                Err(kept @ ChannelError::Unread { .. }) if input.ends_cycle => tracing::info!("{kept}"),
-                deleted => deleted?,
-            }
-        }
-        Ok(Outcome::Done)
     }
 
     /// Opens the ports and calls `on_init`; a signal breaks it off.
@@ -393,18 +330,6 @@ impl Replica {
         }
     }
 
-    async fn leave_plugins(&mut self) -> Result<()> {
-        while let Some(name) = self.extended.pop() {
-            if let Some(extended) = plugin(&mut self.operator, name).and_then(Plugin::as_extended) {
-                extended
-                    .after_execution()
-                    .await
-                    .map_err(|error| error.context(format!("plugin {name}")))?;
-            }
-        }
-        Ok(())
-    }
-
     /// Has everything acknowledged and committed, up to now or to what was noted last.
     async fn settle(&mut self, up_to_now: bool) -> Result<(), ChannelError> {
         if self.settlement.needs_flush() {
@@ -452,14 +377,6 @@ fn aborted(error: &Error) -> Option<&ChannelError> {
     errors
         .into_iter()
         .find(|error| matches!(error, ChannelError::Aborted { .. }))
-}
-
-fn plugin<'a>(operator: &'a mut Box<dyn ErasedOperator>, name: &str) -> Option<&'a mut dyn Plugin> {
-    operator
-        .plugins()
-        .into_iter()
-        .find(|(of, _)| *of == name)
-        .map(|(_, plugin)| plugin)
 }
 
 /// A panic of user code is an error like any other: peers hear of it, and the process ends with a code.

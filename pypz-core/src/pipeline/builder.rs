@@ -91,6 +91,23 @@ impl Pipeline {
         <T as OperatorSpec>::handle(OperatorDraft::new(Arc::clone(&self.graph), operator))
     }
 
+    /// Says that somebody else runs an operator, perhaps plain pypz-python: its ports and replicas are there, and ours wait for
+    /// them as for any peer in another process, but it is never run here. In a pipeline file that is so for every operator
+    /// without a Rust type.
+    pub fn foreign(&mut self, operator: &str) -> &mut Self {
+        let mut graph = lock(&self.graph);
+        match graph.operators.iter_mut().find(|node| node.name == operator) {
+            Some(node) => node.runner = Runner::Foreign,
+            None => {
+                let what = format!("foreign: '{}' is not an operator of it", operator.escape_debug());
+                let at = graph.name.clone();
+                graph.problems.push(Problem::new(at, what));
+            }
+        }
+        drop(graph);
+        self
+    }
+
     /// Connects an output port to an input port of the same records and codec. The connection says how records find
     /// their replica: round robin unless told otherwise.
     #[allow(clippy::needless_pass_by_value, reason = "handles are made for this call")]

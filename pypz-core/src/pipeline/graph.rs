@@ -27,11 +27,7 @@ pub(super) struct Graph {
 pub(super) enum Runner {
     /// This program, if it is asked to.
     Ours(Factory),
-    /// Somebody else: the operator stands in a file, and no Rust type is registered under its spec name.
-    #[cfg_attr(
-        not(feature = "files"),
-        allow(dead_code, reason = "only files have such operators")
-    )]
+    /// Somebody else: the program says so, or the operator stands in a file and no Rust type is registered under its spec name.
     Foreign,
 }
 
@@ -79,7 +75,10 @@ impl OperatorNode {
     /// Why it is foreign.
     pub(super) fn no_type(&self) -> String {
         let spec = self.description.type_name;
-        format!("no Rust type is registered as '{}'", spec.escape_debug())
+        match self.notes.spec {
+            Some(_) => format!("no Rust type is registered as '{}'", spec.escape_debug()),
+            None => "the program says so".to_owned(),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod handle;
 mod notes;
 mod plan;
 mod plan_checks;
+mod plan_replicas;
 mod port_parameters;
 mod problem;
 mod selection;

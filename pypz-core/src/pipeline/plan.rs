@@ -1,11 +1,11 @@
 //! The pipeline as it will run: channels with everybody on them, and the replicas that live in this process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::graph::{ConnectionNode, Graph, OperatorNode, PortRef, Runner};
+use super::graph::{ConnectionNode, Graph, OperatorNode, PortRef};
 use super::problem::Problem;
 use super::selection::Selection;
 use super::validate::Resolved;
@@ -15,7 +15,7 @@ use crate::executor::Times;
 use crate::name::{InstanceName, full_name};
 use crate::operator::Factory;
 use crate::port::{Direction, PortSettings};
-use crate::protocol::{Layout, MemberId, RunPolicy, Timing};
+use crate::protocol::{Layout, MemberId, RunPolicy, Side, Timing};
 
 /// What a process runs.
 pub(crate) struct Plan {
@@ -68,12 +68,22 @@ pub(crate) struct PlannedOutput {
 
 pub(super) struct Planner<'a> {
     pub(super) graph: &'a Graph,
-    resolved: &'a Resolved,
+    pub(super) resolved: &'a Resolved,
     pub(super) parts: Option<&'a [Selection]>,
     times: Times,
     run_policy: RunPolicy,
     pub(super) guarantee: Guarantee,
     pub(super) problems: &'a mut Vec<Problem>,
+}
+
+/// The writers of a channel, by their places.
+#[derive(Default)]
+struct Writers {
+    names: Vec<String>,
+    config: Vec<ChannelConfig>,
+    local: Vec<u32>,
+    foreign: BTreeSet<MemberId>,
+    principals: Vec<u32>,
 }
 
 impl Plan {
@@ -162,7 +172,7 @@ impl Plan {
 }
 
 impl Planner<'_> {
-    fn is_here(&self, operator: usize, index: u32) -> bool {
+    pub(super) fn is_here(&self, operator: usize, index: u32) -> bool {
         if self
             .graph
             .operators
@@ -183,7 +193,7 @@ impl Planner<'_> {
     }
 
     /// The names of all replicas of a port, in the order of their indices.
-    fn port_names(&self, port: PortRef) -> Vec<String> {
+    pub(super) fn port_names(&self, port: PortRef) -> Vec<String> {
         let Some(node) = self.graph.operators.get(port.operator) else {
             return Vec::new();
         };
@@ -195,7 +205,7 @@ impl Planner<'_> {
             .collect()
     }
 
-    fn connections_to(&self, to: PortRef) -> impl Iterator<Item = &ConnectionNode> {
+    pub(super) fn connections_to(&self, to: PortRef) -> impl Iterator<Item = &ConnectionNode> {
         self.graph
             .connections
             .iter()
@@ -210,26 +220,55 @@ impl Planner<'_> {
             .unwrap_or_default()
     }
 
+    /// Everybody who writes to an input port.
+    fn writers(&mut self, to: PortRef, location: &Location) -> Writers {
+        let mut writers = Writers::default();
+        for connection in self.connections_to(to).copied().collect::<Vec<_>>() {
+            let from = self.settings(connection.from);
+            let is_foreign = self.is_of_foreign(connection.from);
+            if !(self.is_of_foreign(to) && is_foreign) {
+                self.check_location(connection, location, from.location.as_ref());
+            }
+            let principal = u32::try_from(writers.names.len()).unwrap_or(u32::MAX);
+            for (index, name) in (0..).zip(self.port_names(connection.from)) {
+                let place = u32::try_from(writers.names.len()).unwrap_or(u32::MAX);
+                if is_foreign {
+                    writers.foreign.insert(MemberId::writer(place));
+                }
+                if self.is_here(connection.from.operator, index) {
+                    writers.local.push(place);
+                }
+                writers.principals.push(principal);
+                writers.names.push(name);
+                writers.config.push(from.config.clone());
+            }
+        }
+        writers
+    }
+
+    /// What the runs of a channel begin with here: only whom they belong to may give one up.
+    fn run_policy(&self, layout: &Layout, local_readers: &[u32], local_writers: &[u32]) -> RunPolicy {
+        let keeper = layout.keeper();
+        let here = match keeper.side {
+            Side::Readers => local_readers,
+            Side::Writers => local_writers,
+        };
+        match here.contains(&keeper.index) {
+            true => self.run_policy,
+            false => RunPolicy::Resume,
+        }
+    }
+
     /// The channel of an input port; `None` if its names are not even valid.
     fn channel(&mut self, to: PortRef) -> Option<ChannelSpec> {
         let readers = self.port_names(to);
         let channel: Arc<str> = readers.first()?.as_str().into();
         let settings = self.settings(to);
         let location = self.location(to, &settings);
-        let (mut writers, mut writer_config, mut local_writers) =
-            (Vec::new(), Vec::<ChannelConfig>::new(), Vec::new());
-        for connection in self.connections_to(to).copied().collect::<Vec<_>>() {
-            let from = self.settings(connection.from);
-            if !(self.is_of_foreign(to) && self.is_of_foreign(connection.from)) {
-                self.check_location(connection, &location, from.location.as_ref());
-            }
-            for (index, name) in (0..).zip(self.port_names(connection.from)) {
-                if self.is_here(connection.from.operator, index) {
-                    local_writers.push(u32::try_from(writers.len()).unwrap_or(u32::MAX));
-                }
-                writers.push(name);
-                writer_config.push(from.config.clone());
-            }
+        let mut writers = self.writers(to, &location);
+        if self.is_of_foreign(to) {
+            let all = 0..u32::try_from(readers.len()).unwrap_or(u32::MAX);
+            writers.foreign.extend(all.map(MemberId::reader));
         }
         let delivery = self
             .connections_to(to)
@@ -240,24 +279,23 @@ impl Planner<'_> {
             .map(|(index, _)| index)
             .filter(|index| self.is_here(to.operator, *index))
             .collect();
-        let run_policy = if local_readers.contains(&0) {
-            self.run_policy
-        } else {
-            RunPolicy::Resume
+        let layout = Layout {
+            channel,
+            readers,
+            writers: writers.names,
+            foreign: writers.foreign,
+            principals: writers.principals,
         };
+        let run_policy = self.run_policy(&layout, &local_readers, &writers.local);
         let timing = self.timing(&settings);
         let spec = ChannelSpec {
-            layout: Arc::new(Layout {
-                channel,
-                readers,
-                writers,
-            }),
+            layout: Arc::new(layout),
             location,
             reader_config: settings.config,
-            writer_config,
+            writer_config: writers.config,
             delivery: delivery.unwrap_or(Delivery::Shared),
             local_readers,
-            local_writers,
+            local_writers: writers.local,
             timing,
             run_policy,
             guarantee: self.guarantee,
@@ -296,107 +334,5 @@ impl Planner<'_> {
         };
         let location = settings.location.clone().or_else(of_writer);
         location.unwrap_or_else(Location::memory)
-    }
-
-    fn replicas(&self, channels: &BTreeMap<(usize, &'static str), Arc<ChannelSpec>>) -> Vec<PlannedReplica> {
-        let mut planned = Vec::new();
-        for (operator, node) in self.graph.operators.iter().enumerate() {
-            let (Ok(name), Runner::Ours(factory)) = (InstanceName::parse(&node.name), node.runner) else {
-                continue;
-            };
-            for index in (0..node.replicas).filter(|index| self.is_here(operator, *index)) {
-                planned.push(PlannedReplica {
-                    operator: node.name.as_str().into(),
-                    full_name: full_name(&[&self.graph.name, &name.replica(index)]),
-                    index,
-                    replicas: node.replicas,
-                    factory,
-                    parameters: self.resolved.operators.get(operator).cloned().unwrap_or_default(),
-                    plugins: self.plugins(operator),
-                    inputs: self.inputs(operator, index, channels),
-                    outputs: self.outputs(operator, index, channels),
-                });
-            }
-        }
-        planned
-    }
-
-    fn plugins(&self, operator: usize) -> Vec<PlannedPlugin> {
-        let plugins = self
-            .graph
-            .operators
-            .get(operator)
-            .map_or(&[][..], |node| &node.description.plugins);
-        plugins
-            .iter()
-            .map(|plugin| PlannedPlugin {
-                name: plugin.name,
-                depends_on: plugin.depends_on,
-                parameters: self
-                    .resolved
-                    .plugins
-                    .get(&(operator, plugin.name))
-                    .cloned()
-                    .unwrap_or_default(),
-            })
-            .collect()
-    }
-
-    fn inputs(
-        &self,
-        operator: usize,
-        index: u32,
-        channels: &BTreeMap<(usize, &'static str), Arc<ChannelSpec>>,
-    ) -> Vec<PlannedInput> {
-        channels
-            .range((operator, "")..)
-            .take_while(|((of, _), _)| *of == operator)
-            .map(|((_, port), channel)| PlannedInput {
-                port,
-                channel: Arc::clone(channel),
-                member: MemberId::reader(index),
-                ends_cycle: self
-                    .connections_to(PortRef { operator, port })
-                    .all(|connection| connection.ends_cycle),
-            })
-            .collect()
-    }
-
-    fn outputs(
-        &self,
-        operator: usize,
-        index: u32,
-        channels: &BTreeMap<(usize, &'static str), Arc<ChannelSpec>>,
-    ) -> Vec<PlannedOutput> {
-        let mut outputs = Vec::new();
-        for connection in self
-            .graph
-            .connections
-            .iter()
-            .filter(|connection| connection.from.operator == operator)
-        {
-            let Some(channel) = channels.get(&(connection.to.operator, connection.to.port)) else {
-                continue;
-            };
-            let names = self.port_names(connection.from);
-            let Some(name) = names.get(index as usize) else {
-                continue;
-            };
-            let place = channel
-                .layout
-                .writers
-                .iter()
-                .position(|writer| writer == name)
-                .unwrap_or(0);
-            let place = u32::try_from(place).unwrap_or(u32::MAX);
-            outputs.push(PlannedOutput {
-                port: connection.from.port,
-                channel: Arc::clone(channel),
-                member: MemberId::writer(place),
-                partitioning: connection.partitioning,
-                start: place,
-            });
-        }
-        outputs
     }
 }

@@ -62,6 +62,14 @@ impl Destination {
         })
     }
 
+    /// Tells plain peers how many records were sent.
+    pub(super) fn count(&self) {
+        let Gate { session, member, .. } = &self.gate;
+        if session.counts_records() {
+            session.tell(*member, LocalEvent::Sent(self.writer.progress().written()));
+        }
+    }
+
     /// Fails if the partitioner needs keys and a record has none.
     pub(super) fn check_keys<T>(&self, batch: &ValueBatch<T>) -> Result<(), ChannelError> {
         if !self.partitioner.needs_keys() {

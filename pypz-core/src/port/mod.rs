@@ -1,6 +1,7 @@
 //! Ports: where user code meets channels.
 
 mod batch;
+mod count;
 mod destination;
 mod gate;
 mod input;

@@ -135,6 +135,7 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
         let encoded = self.encode(batch)?;
         for destination in &mut self.destinations {
             destination.send_encoded(&encoded).await?;
+            destination.count();
         }
         self.scratch = encoded;
         Ok(())

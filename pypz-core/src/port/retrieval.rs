@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::count::Count;
 use super::gate::Gate;
 use super::link::{Closing, InputLink, cause_of};
 use super::poison::{DeadLetters, Poison};
@@ -36,6 +37,10 @@ pub(super) struct Retrieval<T, C> {
     volatile: bool,
     pub(super) sink: Sink<T, C>,
     pub(super) dead_letters: Option<DeadLetters>,
+    /// Where counts are kept for plain peers: the records of the run that were given to this reader.
+    count: Option<Count>,
+    /// How many of those that were set aside are counted.
+    counted_aside: u64,
     /// The offset behind the last record that user code was given.
     pub(super) given: u64,
     end: Option<u64>,
@@ -81,9 +86,13 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
             round,
         };
         let dead_letters = DeadLetters::open(gate, dead_letters).await?;
+        let count = session.counts_records().then(|| {
+            let before = session.received_before(member.index);
+            Count::after(before, reader.position(), session.spec().is_log())
+        });
         session.tell(member, LocalEvent::Started);
         let (view, given) = (session.watch(), reader.position());
-        Ok(Self {
+        let mut opened = Self {
             leave,
             name,
             member,
@@ -97,12 +106,16 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
             sink: Sink::new(codec, poison),
             dead_letters,
             given,
+            count,
+            counted_aside: 0,
             end: None,
             starved: None,
             failure: None,
             ended: false,
             was_finished: joined.finished,
-        })
+        };
+        opened.count(0);
+        Ok(opened)
     }
 
     /// Commits the positions of this reader.
@@ -153,6 +166,7 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
             self.bury().await?;
         }
         self.given = self.reader.position();
+        self.count(self.sink.values.len() as u64);
         Ok(())
     }
 
@@ -180,6 +194,10 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
             self.doubt_the_end().await?;
             if self.end.is_some_and(|end| self.reader.position() >= end) && !self.has_grown().await? {
                 return match self.failure.clone() {
+                    Some(ChannelError::Incomplete { port, cause }) => Err(ChannelError::Incomplete {
+                        port,
+                        cause: self.counted(cause),
+                    }),
                     Some(failure) => Err(failure),
                     None => {
                         self.ended = true;
@@ -265,6 +283,30 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
         }
     }
 
+    /// Tells how many records came, where plain peers are on the channel: those that user code is given now, and what was set
+    /// aside.
+    fn count(&mut self, given: u64) {
+        let aside = self.sink.poison.records();
+        if let Some(count) = &mut self.count {
+            let count = count.add(given + aside - self.counted_aside);
+            let position = self.given;
+            self.session
+                .tell(self.member, LocalEvent::Received { count, position });
+        }
+        self.counted_aside = aside;
+    }
+
+    /// A cause with how many records came so far, if they are counted.
+    fn counted(&self, cause: String) -> String {
+        match &self.count {
+            Some(count) => format!(
+                "{cause}; {} records of the run were received here",
+                count.records()
+            ),
+            None => cause,
+        }
+    }
+
     /// Looks at what the protocol says: go on, read to the end, or read to the end and fail.
     async fn look(&mut self) -> Result<(), ChannelError> {
         self.session.check(self.member)?;
@@ -316,6 +358,7 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
             tracing::info!(port = self.name, "closed before its end");
         }
         let positions_are_status = self.reader.committer().is_none();
+        self.count(0);
         self.reader.close().await;
         self.session.tell(self.member, LocalEvent::Stopped(Vec::new()));
         if self.member != MemberId::PRINCIPAL {
@@ -324,6 +367,7 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
         }
         self.session.replicas_finished().await?;
         if self.ended {
+            self.session.reconcile()?;
             self.reader.nothing_left_behind().await?;
         }
         if positions_are_status {

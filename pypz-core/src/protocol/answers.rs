@@ -55,6 +55,9 @@ impl Machine {
             _ if self.announced.is_some() && !self.has_turn(member) => {
                 Membership::Waiting("the first port of this process, which claims for all")
             }
+            _ if self.keeper() != MemberId::PRINCIPAL && !self.plain_principal_is_here() => {
+                Membership::Waiting("the principal reader, which others run, to be there")
+            }
             _ => Membership::Waiting("the principal reader to open the run"),
         }
     }
@@ -68,6 +71,7 @@ impl Machine {
             .members(Side::Readers)
             .filter(|member| !self.has_finished(*member, run))
             .filter_map(|member| match self.heard(member, run) {
+                _ if self.plain.in_run(member, run).is_some() => self.unready_plain(member),
                 Some(known) if known.state == MemberState::Started => None,
                 Some(known) => Some(format!("{} ({:?})", self.layout.name(member), known.state)),
                 None => Some(format!("{} (never seen)", self.layout.name(member))),
@@ -107,9 +111,10 @@ impl Machine {
         let run = self.current_run();
         self.layout.members(Side::Writers).all(|member| {
             self.has_finished(member, run)
-                || self
+                || (self
                     .heard(member, run)
                     .is_none_or(|known| !known.state.is_alive())
+                    && self.plain_silence(member, run).is_none())
         })
     }
 
@@ -179,6 +184,12 @@ impl Machine {
             .into_iter()
             .flat_map(|side| self.layout.members(side))
             .filter_map(|member| {
+                if let Some(silence) = self.plain_silence(member, run) {
+                    // Without a reader pypz-python's writers beat every 14 s.
+                    let (name, seconds) = (self.layout.name(member), silence.as_secs());
+                    let is_late = silence > self.timing.heartbeat * 10;
+                    return is_late.then(|| format!("{name} silent for {seconds} s (pypz-python)"));
+                }
                 let known = self.heard(member, run).filter(|known| known.state.is_alive())?;
                 let silence = self.peers.silence(known, self.clock.observed());
                 (silence > self.timing.heartbeat * 3).then(|| {
@@ -211,7 +222,7 @@ impl Machine {
 
     /// The run that the answers are about: the one that local members are in, which they may be the first to know of.
     /// The run that the log spoke of last may be another, and one that is closed.
-    fn current_run(&self) -> Option<RunId> {
+    pub(super) fn current_run(&self) -> Option<RunId> {
         let established = self
             .local
             .values()
@@ -235,8 +246,11 @@ impl Machine {
         if self.has_finished(member, run) {
             return Absence::Finished;
         }
+        if let Some((peer, run)) = self.plain.in_run(member, run).zip(run) {
+            return self.plain_absence(member, peer, run);
+        }
         let Some(known) = self.heard(member, run) else {
-            let cause = format!("{name} was never seen in this run");
+            let cause = self.unseen(member);
             return if waited > patience {
                 Absence::Lost { cause, seen: false }
             } else {
@@ -277,7 +291,7 @@ impl Machine {
 }
 
 /// Why a member's word is not there yet, or that it is.
-enum Absence {
+pub(super) enum Absence {
     Finished,
     Present,
     Failed(String),

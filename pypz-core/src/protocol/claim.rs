@@ -134,7 +134,8 @@ impl Machine {
     /// Who may hold the member: whoever was last known to, and all who claimed it before. Of a member other than the
     /// principal only in the same run: an older run is given up as a whole.
     fn rivals(&self, member: MemberId, run: RunId) -> Vec<ProcessId> {
-        let counts = |of: RunId| of == run || member == MemberId::PRINCIPAL;
+        let is_keeper = member == self.keeper();
+        let counts = |of: RunId| of == run || is_keeper;
         let known = self
             .peers
             .get(member)
@@ -160,10 +161,10 @@ impl Machine {
 
     /// Hears the newest word on a member: it is held, by us or by somebody whom we give way to, or it is free.
     pub(super) fn on_word(&mut self, member: MemberId, report: &Report, word: &MemberRange) {
-        let speaker = report.process.id;
+        let (speaker, is_keeper) = (report.process.id, member == self.keeper());
         if let Some(claims) = self.claims.get_mut(&member) {
             // All who claimed before give way to somebody alive.
-            let gives_way = |run: RunId| member == MemberId::PRINCIPAL || run.number <= report.run.number;
+            let gives_way = |run: RunId| is_keeper || run.number <= report.run.number;
             claims
                 .queue
                 .retain(|claim| claim.process != speaker && !(word.state.holds() && gives_way(claim.run)));
@@ -200,7 +201,7 @@ impl Machine {
                         // Somebody came and went: our epoch is too old to be heard.
                         (local.stage, local.run) = (Stage::Joining, None);
                     }
-                } else if member == MemberId::PRINCIPAL || report.run.number >= mine {
+                } else if is_keeper || report.run.number >= mine {
                     self.withdraw(member, report);
                 }
             }

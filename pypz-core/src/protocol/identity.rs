@@ -1,5 +1,6 @@
 //! Who takes part: runs, processes and members.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -117,7 +118,7 @@ impl MemberId {
 }
 
 /// Everybody who is expected on a channel, known from the pipeline before it runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
     /// The full name of the principal's input port.
     pub channel: Arc<str>,
@@ -125,6 +126,10 @@ pub struct Layout {
     pub readers: Vec<String>,
     /// The port names of the writers: every replica of every connected output port.
     pub writers: Vec<String>,
+    /// The members of operators that somebody else runs, who may be plain pypz-python.
+    pub foreign: BTreeSet<MemberId>,
+    /// Of each writer the place of its operator's principal; empty if no operator that writes is replicated.
+    pub principals: Vec<u32>,
 }
 
 impl Layout {
@@ -145,6 +150,43 @@ impl Layout {
             Side::Writers => &self.writers,
         };
         names.get(member.index as usize).map_or("unknown", String::as_str)
+    }
+
+    /// To whom the runs belong: the principal reader, or where others run that the first writer of ours.
+    #[must_use]
+    pub fn keeper(&self) -> MemberId {
+        if !self.foreign.contains(&MemberId::PRINCIPAL) {
+            return MemberId::PRINCIPAL;
+        }
+        let mut writers = self.members(Side::Writers);
+        let ours = writers.find(|writer| !self.foreign.contains(writer));
+        ours.unwrap_or(MemberId::PRINCIPAL)
+    }
+
+    /// The group of a member as pypz-python has it: the port name of its operator's principal, if the operator is
+    /// replicated, and the member's index in there.
+    #[must_use]
+    pub fn group(&self, member: MemberId) -> (Option<&str>, u32) {
+        let principal = match member.side {
+            Side::Readers => 0,
+            Side::Writers => self
+                .principals
+                .get(member.index as usize)
+                .copied()
+                .unwrap_or(member.index),
+        };
+        let size = match member.side {
+            Side::Readers => self.readers.len(),
+            Side::Writers => self.principals.iter().filter(|of| **of == principal).count(),
+        };
+        let side = member.side;
+        let name = (size > 1).then(|| {
+            self.name(MemberId {
+                side,
+                index: principal,
+            })
+        });
+        (name, member.index.saturating_sub(principal))
     }
 
     /// All members of a side.

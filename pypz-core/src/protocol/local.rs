@@ -6,7 +6,9 @@ use super::claim::Stage;
 use super::identity::{MemberId, RunId, Side};
 use super::machine::{Machine, RunPolicy};
 use super::peers::merge_ends;
+use super::plain::PlainStatus;
 use super::report::{End, MemberRange, MemberState, Report, compact};
+use super::view::Upstream;
 
 /// The longest cause that is told to peers, in bytes, so that a report stays far below the limit of a message.
 const MAX_CAUSE_BYTES: usize = 2000;
@@ -34,6 +36,15 @@ pub enum LocalEvent {
     Position(u64),
     /// All that a source made up to here, in its own words, is acknowledged.
     Source(String),
+    /// A writer has sent so many records, for plain peers to know.
+    Sent(u64),
+    /// A reader has been given so many records of the run, and is at this position.
+    Received {
+        /// All of the run, those given to earlier incarnations included.
+        count: u64,
+        /// Its position then.
+        position: u64,
+    },
 }
 
 /// A member that lives in this process.
@@ -49,6 +60,13 @@ pub(super) struct Local {
     ends: Vec<End>,
     position: Option<u64>,
     source: Option<String>,
+    /// How many records were sent or received, where there are plain peers; and a reader's position then.
+    pub(super) count: Option<u64>,
+    counted_at: u64,
+    /// The last word for plain peers, when it was said, and whether it has come back.
+    pub(super) said: Option<PlainStatus>,
+    pub(super) said_at: Duration,
+    pub(super) word_heard: bool,
 }
 
 impl Local {
@@ -63,6 +81,11 @@ impl Local {
             ends: Vec::new(),
             position: None,
             source: None,
+            count: None,
+            counted_at: 0,
+            said: None,
+            said_at: Duration::ZERO,
+            word_heard: false,
         }
     }
 
@@ -89,6 +112,7 @@ impl Machine {
             self.changed();
             return;
         }
+        let is_keeper = member == self.keeper();
         let Some(local) = self.local.get_mut(&member) else {
             return;
         };
@@ -100,7 +124,7 @@ impl Machine {
             LocalEvent::Join => {}
             LocalEvent::Opened => {
                 local.state = MemberState::Opened;
-                if member == MemberId::PRINCIPAL {
+                if is_keeper {
                     // The fresh run is open: should the principal begin again, it goes on with that.
                     self.policy = RunPolicy::Resume;
                 }
@@ -121,6 +145,19 @@ impl Machine {
                 local.source = Some(text);
                 return;
             }
+            LocalEvent::Sent(count) => {
+                local.count = Some(count);
+                return;
+            }
+            LocalEvent::Received { count, position } => {
+                (local.count, local.counted_at) = (Some(count), position);
+                if matches!(self.upstream(), Upstream::Stopped { .. }) {
+                    // Others may only wait for this.
+                    self.answer(member.side);
+                    self.changed();
+                }
+                return;
+            }
         }
         self.answer(member.side);
         self.changed();
@@ -138,6 +175,7 @@ impl Machine {
         let mut reports = Vec::new();
         for side in due {
             let report = self.report(side);
+            self.speak(side);
             match self.pause(side) {
                 Some(pause) if report.is_some() => self.due.insert(side, now + pause),
                 _ => self.due.remove(&side),
@@ -145,6 +183,9 @@ impl Machine {
             if let Some(report) = report {
                 self.clock.spoke();
                 reports.push((side, report));
+            }
+            if let Some(mark) = self.mark().filter(|_| side == Side::Readers) {
+                reports.push((Side::Writers, mark));
             }
         }
         if self.due.is_empty() {
@@ -206,7 +247,8 @@ impl Machine {
             self.announced
                 .is_some_and(|announced| announced.run.number > run.number)
         };
-        local.heard == Some(local.state) || local.run.is_some_and(given_up)
+        let is_worded = self.layout.foreign.is_empty() || local.is_word_heard();
+        (local.heard == Some(local.state) && is_worded) || local.run.is_some_and(given_up)
     }
 
     fn report(&self, side: Side) -> Option<Report> {
@@ -244,6 +286,10 @@ impl Machine {
         let sources = speaking()
             .filter_map(|(member, local)| Some((member.index, local.source.clone()?)))
             .collect();
+        let received = speaking().filter(|(member, _)| member.side == Side::Readers);
+        let received = received
+            .filter_map(|(member, local)| Some((member.index, local.count?, local.counted_at)))
+            .collect();
         Some(Report {
             run,
             process: self.process.clone(),
@@ -251,6 +297,7 @@ impl Machine {
             ends,
             positions,
             sources,
+            received,
         })
     }
 }

@@ -9,6 +9,7 @@ use super::clock::Clock;
 use super::identity::{Layout, MemberId, Process, ProcessId, RunId, Side};
 use super::local::Local;
 use super::peers::Peers;
+use super::plain::{PlainPeers, PlainWord};
 use super::report::{MemberState, Report};
 
 /// The times of the protocol.
@@ -70,6 +71,9 @@ pub struct Machine {
     pub(super) replaced: BTreeSet<ProcessId>,
     /// When the next report of a side is to be published.
     pub(super) due: BTreeMap<Side, Duration>,
+    /// What plain members have said, and what is to be said to them.
+    pub(super) plain: PlainPeers,
+    pub(super) words: Vec<PlainWord>,
     revision: u64,
 }
 
@@ -90,6 +94,8 @@ impl Machine {
             claims: HashMap::new(),
             replaced: BTreeSet::new(),
             due: BTreeMap::new(),
+            plain: PlainPeers::default(),
+            words: Vec::new(),
             revision: 0,
         }
     }
@@ -126,20 +132,27 @@ impl Machine {
         }
         let (observed, expected) = (self.clock.observed(), self.layout.len(side));
         self.peers.sign(side, report, observed, &self.layout);
+        self.plain.reported(side);
+        if side == Side::Writers && report.members.is_empty() {
+            self.plain
+                .mark(report.run, report.received.iter().map(|(writer, ..)| *writer));
+        }
         for (index, word) in report
             .expanded()
             .take_while(|(index, _)| (*index as usize) < expected)
         {
             let member = MemberId { side, index };
+            self.plain.is_extended(member, &self.layout);
             if word.state == MemberState::Claimed {
                 self.on_claim(member, report, word);
             } else if self.peers.hear(member, report, word, observed, self.history_read) {
-                if member == MemberId::PRINCIPAL {
+                if member == self.keeper() {
                     // Closed once is closed for good, whoever took the principal over at that moment.
                     let was_closed = self
                         .announced
                         .is_some_and(|known| known.run == report.run && known.closed);
-                    let closed = was_closed || word.state == MemberState::Closed;
+                    let closes = member == MemberId::PRINCIPAL && word.state == MemberState::Closed;
+                    let closed = was_closed || closes;
                     self.announced = Some(Announced {
                         run: report.run,
                         closed,
@@ -151,8 +164,21 @@ impl Machine {
         if report.process.id == self.process.id {
             self.rest(side);
         }
+        self.close_by_all();
         self.advance();
         self.changed();
+    }
+
+    /// Closes the run of a plain principal, when that and all of ours are done.
+    pub(super) fn close_by_all(&mut self) {
+        let is_over = |announced: &Announced| {
+            self.keeper() != MemberId::PRINCIPAL && self.is_closed_by_all(announced.run)
+        };
+        if self.announced.as_ref().is_some_and(is_over)
+            && let Some(announced) = &mut self.announced
+        {
+            announced.closed = true;
+        }
     }
 
     pub(super) fn changed(&mut self) {

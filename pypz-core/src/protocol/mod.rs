@@ -29,6 +29,7 @@ mod identity;
 mod local;
 mod machine;
 mod peers;
+mod plain;
 mod report;
 mod runs;
 mod view;
@@ -43,6 +44,9 @@ pub use identity::{Layout, MemberId, Process, ProcessId, RunId, Side};
 pub use local::LocalEvent;
 pub use machine::{Machine, RunPolicy, Timing};
 pub use peers::MAX_SOURCE_BYTES;
+pub use plain::{Counts, PlainCount, PlainStatus, PlainWord};
 pub use report::{Covering, End, MemberRange, MemberState, Report};
 pub use view::{Membership, Readiness, Refusal, Siblings, Upstream};
-pub use wire::{MAX_STATUS_BYTES, StatusError, StatusRecord, decode, encode, sign_of_life};
+pub use wire::{
+    Heard, MAX_STATUS_BYTES, StatusError, StatusRecord, decode, encode, encode_word, sign_of_life,
+};

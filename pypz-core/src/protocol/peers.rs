@@ -38,6 +38,8 @@ pub(super) struct Peers {
     members: HashMap<MemberId, Known>,
     processes: HashMap<ProcessId, Signs>,
     positions: HashMap<u32, (RunId, u64)>,
+    /// How many records each reader has been given, and its position then.
+    received: HashMap<u32, (RunId, u64, u64)>,
     /// The newest position of each source, in the order of the log.
     sources: HashMap<u32, (RunId, String)>,
     /// Of each process all members that it ever named, in whatever run.
@@ -126,6 +128,12 @@ impl Peers {
         }
         self.hear_sources(side, report, layout);
         let expected = |index: u32| side == Side::Readers && (index as usize) < layout.readers.len();
+        for &(index, count, position) in report.received.iter().filter(|(index, ..)| expected(*index)) {
+            let known = self.received.entry(index).or_insert((report.run, 0, 0));
+            if known.0.number <= report.run.number {
+                *known = (report.run, count, position);
+            }
+        }
         for &(index, offset) in report.positions.iter().filter(|(index, _)| expected(*index)) {
             let position = self.positions.entry(index).or_insert((report.run, offset));
             if position.0.number < report.run.number {
@@ -172,6 +180,12 @@ impl Peers {
             .get(&reader)
             .filter(|(of, _)| *of == run)
             .map(|(_, offset)| *offset)
+    }
+
+    /// How many records of a run a reader has been given, and its position then.
+    pub(super) fn received(&self, reader: u32, run: RunId) -> Option<(u64, u64)> {
+        let found = self.received.get(&reader).filter(|(of, ..)| *of == run);
+        found.map(|(_, count, position)| (*count, *position))
     }
 
     /// How long, in observed time, the process that holds a member has been silent.

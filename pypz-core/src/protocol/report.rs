@@ -104,6 +104,10 @@ pub struct Report {
     /// Place and position of writers whose operator is a source: its own words for where it goes on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<(u32, String)>,
+    /// Where counts are reconciled with plain peers: of each reader how many records of the run it has been given, and its
+    /// position then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub received: Vec<(u32, u64, u64)>,
 }
 
 impl Report {

@@ -40,12 +40,16 @@ impl Machine {
             .announced
             .filter(|announced| !announced.closed)
             .map(|announced| announced.run);
-        if member != MemberId::PRINCIPAL {
+        let keeper = self.keeper();
+        if member != keeper {
             // Who wants a fresh run waits until its principal is heard: the open one may be about to be given up.
             let is_live = self.policy == RunPolicy::Resume || self.principal_is_live();
-            let principal = self.local.get(&MemberId::PRINCIPAL);
+            let principal = self.local.get(&keeper);
             return open
                 .filter(|run| is_live && principal.is_none_or(|principal| principal.run == Some(*run)));
+        }
+        if keeper != MemberId::PRINCIPAL && !self.plain_principal_is_here() {
+            return None;
         }
         if let (Some(run), RunPolicy::Resume) = (open, self.policy) {
             return Some(run);
@@ -62,9 +66,7 @@ impl Machine {
     }
 
     fn principal_is_live(&self) -> bool {
-        self.peers
-            .get(MemberId::PRINCIPAL)
-            .is_some_and(|known| known.live)
+        self.peers.get(self.keeper()).is_some_and(|known| known.live)
     }
 
     /// Claims a member in the run that it wants to be in, or lets it wait for one.
@@ -99,7 +101,7 @@ impl Machine {
         };
         let channel = self.layout.channel.to_string();
         let is_given_up = announced.run != run && announced.run.number >= run.number;
-        if is_given_up && state.holds() && member != MemberId::PRINCIPAL {
+        if is_given_up && state.holds() && member != self.keeper() {
             self.refuse(
                 member,
                 Refusal::GivenUp {

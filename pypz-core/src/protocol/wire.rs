@@ -4,11 +4,25 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::identity::{Layout, MemberId, Side};
+use super::identity::{Layout, MemberId, ProcessId, Side};
+use super::plain::{PlainStatus, PlainWord};
 use super::report::Report;
 
 /// The longest status message that is read, in bytes (1 MiB).
 pub const MAX_STATUS_BYTES: usize = 1 << 20;
+
+impl StatusError {
+    /// The kind of error, by which messages are counted.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::TooLong { .. } => "too long",
+            Self::Malformed { .. } => "malformed",
+            Self::ForeignChannel => "of another channel",
+            Self::UnknownPeer => "of unknown ports",
+        }
+    }
+}
 
 /// A status message, ready for a status log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,9 +52,9 @@ pub enum StatusError {
     /// A well-formed message of another channel.
     #[error("status message of another channel")]
     ForeignChannel,
-    /// A well-formed message without our report: a plain pypz-python peer.
-    #[error("status message of a peer without the pypz extension")]
-    PlainPeer,
+    /// A well-formed word of somebody who is not expected on the channel.
+    #[error("status message of a port that is not connected to the channel")]
+    UnknownPeer,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,58 +66,115 @@ struct Message {
     channel_group_name: Option<String>,
     #[serde(default)]
     channel_group_index: u32,
-    status: String,
+    status: PlainStatus,
     #[serde(default)]
     payload: Option<Payload>,
     #[serde(default)]
     timestamp: Option<serde_json::Number>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Payload {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pypz: Option<Report>,
+    /// Which process of ours speaks, where it reports nothing.
+    #[serde(default, rename = "pypzProcess", skip_serializing_if = "Option::is_none")]
+    pypz_process: Option<ProcessId>,
+    #[serde(default, rename = "sentRecordCount", skip_serializing_if = "Option::is_none")]
+    sent: Option<u64>,
+    #[serde(
+        default,
+        rename = "receivedRecordCount",
+        skip_serializing_if = "Option::is_none"
+    )]
+    received: Option<u64>,
+}
+
+/// What a status message says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// A process of ours, of its members.
+    Report(Report),
+    /// One member, in pypz-python's own words.
+    Word(PlainWord),
 }
 
 /// Puts a report on the wire. `timestamp` is for people and for pypz-python: milliseconds since the Unix epoch.
 #[must_use]
 pub fn encode(layout: &Layout, side: Side, report: Report, timestamp: i64) -> StatusRecord {
-    let speaker = MemberId {
-        side,
-        index: report.members.first().map_or(0, |range| range.first),
+    // A report that names nobody is the mark of a run, by whom it belongs to.
+    let first = report.members.first();
+    let speaker = first.map_or_else(
+        || layout.keeper(),
+        |range| MemberId {
+            side,
+            index: range.first,
+        },
+    );
+    let payload = Payload {
+        pypz: Some(report),
+        ..Payload::default()
     };
-    let bytes = message(layout, speaker, Some(report), timestamp);
+    let bytes = message(
+        layout,
+        speaker,
+        PlainStatus::HealthCheck,
+        Some(payload),
+        timestamp,
+    );
     StatusRecord { side, bytes }
 }
 
-/// A message that only says that somebody is there, for a transport that has to mark a place in its status log. It has no
-/// report, so that [`decode`] hears nothing in it.
+/// Puts a word on the wire, as pypz-python has it.
 #[must_use]
-pub fn sign_of_life(layout: &Layout, speaker: MemberId, timestamp: i64) -> Vec<u8> {
-    message(layout, speaker, None, timestamp)
+pub fn encode_word(layout: &Layout, word: &PlainWord, timestamp: i64) -> StatusRecord {
+    // Only signs of life have a payload.
+    let payload = (word.status == PlainStatus::HealthCheck).then_some(Payload {
+        pypz: None,
+        pypz_process: word.process,
+        sent: word.sent,
+        received: word.received,
+    });
+    StatusRecord {
+        side: word.member.side,
+        bytes: message(layout, word.member, word.status, payload, timestamp),
+    }
 }
 
-fn message(layout: &Layout, speaker: MemberId, report: Option<Report>, timestamp: i64) -> Vec<u8> {
-    let side = speaker.side;
+/// A message that only says that somebody is there, for a transport that has to mark a place in its status log. It goes to
+/// no machine.
+#[must_use]
+pub fn sign_of_life(layout: &Layout, speaker: MemberId, timestamp: i64) -> Vec<u8> {
+    let payload = Some(Payload::default());
+    message(layout, speaker, PlainStatus::HealthCheck, payload, timestamp)
+}
+
+fn message(
+    layout: &Layout,
+    speaker: MemberId,
+    status: PlainStatus,
+    payload: Option<Payload>,
+    timestamp: i64,
+) -> Vec<u8> {
+    let (group, index) = layout.group(speaker);
     let message = Message {
         channel_name: layout.channel.to_string(),
         channel_context_name: layout.name(speaker).to_owned(),
-        channel_group_name: (side == Side::Readers && layout.readers.len() > 1)
-            .then(|| layout.channel.to_string()),
-        channel_group_index: if side == Side::Readers { speaker.index } else { 0 },
-        status: "HealthCheck".to_owned(),
-        payload: Some(Payload { pypz: report }),
+        channel_group_name: group.map(str::to_owned),
+        channel_group_index: index,
+        status,
+        payload,
         timestamp: Some(timestamp.into()),
     };
     serde_json::to_vec(&message).unwrap_or_default()
 }
 
-/// Reads a report off the wire and checks it against the layout.
+/// Reads a message off the wire and checks it against the layout.
 ///
 /// # Errors
 ///
 /// [`StatusError`] says why the message is not heard; the run goes on without it.
-pub fn decode(layout: &Layout, side: Side, bytes: &[u8]) -> Result<Report, StatusError> {
+pub fn decode(layout: &Layout, side: Side, bytes: &[u8]) -> Result<Heard, StatusError> {
     if bytes.len() > MAX_STATUS_BYTES {
         return Err(StatusError::TooLong { bytes: bytes.len() });
     }
@@ -112,10 +183,19 @@ pub fn decode(layout: &Layout, side: Side, bytes: &[u8]) -> Result<Report, Statu
     if message.channel_name != *layout.channel {
         return Err(StatusError::ForeignChannel);
     }
-    let report = message
-        .payload
-        .and_then(|payload| payload.pypz)
-        .ok_or(StatusError::PlainPeer)?;
+    let payload = message.payload.unwrap_or_default();
+    let Some(report) = payload.pypz else {
+        let speaker = layout
+            .members(side)
+            .find(|member| layout.name(*member) == message.channel_context_name);
+        return Ok(Heard::Word(PlainWord {
+            member: speaker.ok_or(StatusError::UnknownPeer)?,
+            status: message.status,
+            sent: payload.sent,
+            received: payload.received,
+            process: payload.pypz_process,
+        }));
+    };
     let count = layout.len(side);
     match report
         .members
@@ -126,7 +206,7 @@ pub fn decode(layout: &Layout, side: Side, bytes: &[u8]) -> Result<Report, Statu
             "members {}..={} of {count} expected",
             range.first, range.last
         ))),
-        None => Ok(report),
+        None => Ok(Heard::Report(report)),
     }
 }
 
@@ -149,6 +229,7 @@ mod tests {
             channel: "pl.r.in".into(),
             readers: (0..4).map(name).collect(),
             writers: vec!["pl.w.out".into()],
+            ..Layout::default()
         }
     }
 
@@ -167,6 +248,7 @@ mod tests {
             ends: vec![],
             positions: vec![(1, 7)],
             sources: vec![(0, "line 4".to_owned())],
+            received: vec![(1, 7, 9)],
         }
     }
 
@@ -187,7 +269,10 @@ mod tests {
             "timestamp",
         ];
         assert_eq!(fields, seven);
-        assert_eq!(decode(&layout(), Side::Readers, &record.bytes).unwrap(), said);
+        assert_eq!(
+            decode(&layout(), Side::Readers, &record.bytes),
+            Ok(Heard::Report(said))
+        );
         let sign = sign_of_life(&layout(), MemberId::reader(1), 12);
         let sign: serde_json::Map<_, _> = serde_json::from_slice(&sign).unwrap();
         assert!(sign.keys().eq(message.keys()) && sign["payload"] == serde_json::json!({}));
@@ -197,8 +282,7 @@ mod tests {
     fn hostile_status_is_refused_with_its_reason() {
         let too_many = encode(&layout(), Side::Readers, report(4), 12).bytes;
         let foreign = String::from_utf8(encode(&layout(), Side::Readers, report(0), 12).bytes).unwrap();
-        let plain =
-            br#"{"channel_name": "pl.r.in", "channel_context_name": "pl.w.out", "channel_group_name": null,
+        let plain = r#"{"channel_name": "pl.r.in", "channel_context_name": "pl.w.out", "channel_group_name": null,
             "channel_group_index": 0, "status": "Opened", "payload": null, "timestamp": 1795226957066}"#;
         for (bytes, part) in [
             (too_many, "members 0..=4 of 4"),
@@ -214,7 +298,12 @@ mod tests {
                     .into_bytes(),
                 "unknown field",
             ),
-            (plain.to_vec(), "without the pypz extension"),
+            (plain.as_bytes().to_vec(), "not connected"),
+            (
+                plain.replace("Opened", "Awake").into_bytes(),
+                "unknown variant `Awake`",
+            ),
+            (plain.replace("null,\n", "7,\n").into_bytes(), "invalid type"),
             (vec![0xff, 0xfe], "malformed"),
             (vec![b'['; 100_000], "malformed"),
             (vec![b' '; MAX_STATUS_BYTES + 1], "the limit is"),

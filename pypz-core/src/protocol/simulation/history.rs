@@ -68,6 +68,7 @@ fn say(world: &mut World, run: RunId, member: MemberId, epoch: u32, state: Membe
         ends: vec![],
         positions: vec![],
         sources: vec![],
+        received: vec![],
     };
     world.note(|| {
         format!(

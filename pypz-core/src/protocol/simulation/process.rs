@@ -8,7 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::super::{
-    LocalEvent, Machine, MemberId, Membership, Process, Report, RunPolicy, Side, Timing, wire,
+    Heard, LocalEvent, Machine, MemberId, Membership, Process, Report, RunPolicy, Side, Timing, wire,
 };
 use super::broker::Record;
 use super::driver::{Driver, Step};
@@ -126,10 +126,10 @@ impl SimProcess {
         if world.plan.wire {
             let bytes = wire::encode(&world.layout, side, (*report).clone(), 0).bytes;
             match wire::decode(&world.layout, side, &bytes) {
-                Ok(decoded) => report = Rc::new(decoded),
-                Err(error) => world
+                Ok(Heard::Report(decoded)) => report = Rc::new(decoded),
+                other => world
                     .oracle
-                    .must(false, || format!("own report is not readable: {error}")),
+                    .must(false, || format!("own report is not readable: {other:?}")),
             }
         }
         if world.rng.one_in(2) {

@@ -83,6 +83,7 @@ impl World {
             channel: name("in", 0).into(),
             readers: (0..plan.readers).map(|n| name("in", n)).collect(),
             writers: (0..plan.writers).map(|n| name("out", n)).collect(),
+            ..Layout::default()
         };
         let mut world = Self {
             now: 0,

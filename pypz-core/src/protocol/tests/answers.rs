@@ -1,6 +1,7 @@
 //! What a machine answers about its peers.
 
 use super::*;
+use crate::protocol::Heard;
 
 #[test]
 fn a_writer_is_ready_when_every_reader_is_positioned() {
@@ -272,5 +273,5 @@ fn a_thousand_long_causes_fit_into_one_message() {
     }
     let (side, report) = bench.machine(writers).take_reports().remove(0);
     let bytes = encode(&bench.layout, side, report.clone(), 0).bytes;
-    assert_eq!(decode(&bench.layout, side, &bytes), Ok(report));
+    assert_eq!(decode(&bench.layout, side, &bytes), Ok(Heard::Report(report)));
 }

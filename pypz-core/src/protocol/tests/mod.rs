@@ -2,6 +2,7 @@
 
 mod answers;
 mod claims;
+mod plain;
 mod properties;
 mod runs;
 
@@ -28,6 +29,7 @@ fn layout(readers: usize, writers: usize) -> Arc<Layout> {
         channel: "pl.in_0.in".into(),
         readers: names("in", readers),
         writers: names("out", writers),
+        ..Layout::default()
     })
 }
 
@@ -64,6 +66,7 @@ fn word(process: Process, run: RunId, member: MemberId, epoch: u32, state: Membe
             ends: vec![],
             positions: vec![],
             sources: vec![],
+            received: vec![],
         },
     )
 }

@@ -33,6 +33,7 @@ fn forged(run: u64, last: u32, state: MemberState) -> Report {
         }],
         positions: vec![(0, u64::MAX), (u32::MAX, 1)],
         sources: vec![(0, "nowhere".to_owned()), (u32::MAX, String::new())],
+        received: vec![(0, u64::MAX, 0), (u32::MAX, 1, 1)],
     }
 }
 
@@ -96,6 +97,7 @@ fn channel(stage: &Stage) -> Arc<ChannelSpec> {
             channel: format!("{name}.sink.input").into(),
             readers: vec![format!("{name}.sink.input")],
             writers: vec![format!("{name}.source.output")],
+            ..Layout::default()
         }),
         location,
         reader_config: ChannelConfig::new(),

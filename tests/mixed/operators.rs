@@ -1,0 +1,120 @@
+//! The Rust twins of the operators in `mixed_python.py`.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+
+use pypz::prelude::*;
+
+use crate::records::{Listed, Made, Nested};
+
+/// How many records a source sends at a time.
+const BATCH: i64 = 50;
+
+/// A line of a sink's ledger: the record's number, if all of it is right.
+fn line<T: Made>(record: &T) -> String {
+    let number = record.number();
+    match *record == T::made(number) {
+        true => format!("{number}\n"),
+        false => format!("wrong {record:?}\n"),
+    }
+}
+
+macro_rules! twins {
+    ($kind:ident, $record:ty, $source:literal, $pass:literal, $sink:literal) => {
+        mod $kind {
+            use super::*;
+
+            /// Sends so many records, numbered by its replica.
+            #[derive(OperatorSpec, Default)]
+            #[operator(spec = $source)]
+            struct Source {
+                output: OutputPort<$record>,
+                #[parameter(name = "recordCount")]
+                record_count: i64,
+                sent: i64,
+            }
+
+            impl Operator for Source {
+                async fn on_running(&mut self, cx: &Context) -> Result<Progress> {
+                    let first = i64::from(cx.replica_index()) * 1_000_000;
+                    let until = self.record_count.min(self.sent + BATCH);
+                    let batch: Vec<_> = (self.sent..until)
+                        .map(|n| <$record>::made(first + n))
+                        .collect();
+                    self.output.send_all(batch).await?;
+                    self.sent = until;
+                    Ok(match until < self.record_count {
+                        true => Progress::Again,
+                        false => Progress::Done,
+                    })
+                }
+            }
+
+            /// Sends on what it gets, after a look at every byte of it.
+            #[derive(OperatorSpec, Default)]
+            #[operator(spec = $pass)]
+            struct Pass {
+                input: InputPort<$record>,
+                output: OutputPort<$record>,
+            }
+
+            impl Operator for Pass {
+                async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
+                    let batch: Vec<$record> = self.input.retrieve().await?.into_iter().collect();
+                    for record in &batch {
+                        anyhow::ensure!(*record == <$record>::made(record.number()), "{record:?}");
+                    }
+                    self.output.send_all(batch).await?;
+                    Ok(Progress::UntilInputsEnd)
+                }
+            }
+
+            /// Writes the number of each record to a file of its own, after a look at every byte of it.
+            #[derive(OperatorSpec, Default)]
+            #[operator(spec = $sink)]
+            struct Sink {
+                input: InputPort<$record>,
+                #[parameter]
+                ledger: String,
+            }
+
+            impl Operator for Sink {
+                async fn on_init(&mut self, cx: &Context) -> Result<()> {
+                    // By this a test knows that the run is open.
+                    let path = format!("{}.{}.open", self.ledger, cx.replica_index());
+                    Ok(std::fs::write(path, "open\n")?)
+                }
+
+                async fn on_running(&mut self, cx: &Context) -> Result<Progress> {
+                    let path = format!("{}.{}", self.ledger, cx.replica_index());
+                    let lines: String = self.input.retrieve().await?.iter().map(line).collect();
+                    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+                    file.write_all(lines.as_bytes())?;
+                    Ok(Progress::UntilInputsEnd)
+                }
+            }
+        }
+    };
+}
+
+twins!(
+    text,
+    String,
+    "mixed_rust:SourceText",
+    "mixed_rust:PassText",
+    "mixed_rust:SinkText"
+);
+twins!(
+    nested,
+    Nested,
+    "mixed_rust:SourceNested",
+    "mixed_rust:PassNested",
+    "mixed_rust:SinkNested"
+);
+twins!(
+    listed,
+    Listed,
+    "mixed_rust:SourceListed",
+    "mixed_rust:PassListed",
+    "mixed_rust:SinkListed"
+);

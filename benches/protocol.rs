@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a program")]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ fn layout() -> Arc<Layout> {
         channel: "pl.in.in".into(),
         readers: names("in", PEERS),
         writers: names("out", PEERS),
+        foreign: BTreeSet::new(),
+        principals: (0..PEERS).collect(),
     })
 }
 
@@ -49,6 +52,7 @@ fn report(run: u64, writer: u32) -> Report {
         ends: Vec::new(),
         positions: Vec::new(),
         sources: Vec::new(),
+        received: Vec::new(),
     }
 }
 

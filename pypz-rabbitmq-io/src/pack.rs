@@ -180,6 +180,7 @@ mod tests {
             proptest::option::of(any::<i64>()),
         )
             .prop_map(|(key, headers, timestamp)| Details {
+                id: None,
                 key: key.map(Into::into),
                 headers,
                 timestamp,

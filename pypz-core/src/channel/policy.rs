@@ -1,5 +1,6 @@
 //! What a reader does with what it cannot read.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -90,6 +91,8 @@ impl ChannelSpec {
             channel: self.dead_letters_name().into(),
             readers: self.layout.readers.iter().take(1).cloned().collect(),
             writers: self.layout.readers.clone(),
+            foreign: BTreeSet::new(),
+            principals: (0..).take(self.layout.readers.len()).collect(),
         };
         Self {
             layout: Arc::new(layout),

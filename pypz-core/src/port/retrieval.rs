@@ -86,13 +86,10 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
             round,
         };
         let dead_letters = DeadLetters::open(gate, dead_letters).await?;
-        let count = session.counts_records().then(|| {
-            let before = session.received_before(member.index);
-            Count::after(before, reader.position(), session.spec().is_log())
-        });
         session.tell(member, LocalEvent::Started);
         let (view, given) = (session.watch(), reader.position());
         let mut opened = Self {
+            count: counting(&session, member, given),
             leave,
             name,
             member,
@@ -106,7 +103,6 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
             sink: Sink::new(codec, poison),
             dead_letters,
             given,
-            count,
             counted_aside: 0,
             end: None,
             starved: None,
@@ -377,6 +373,14 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
         self.session.tell(self.member, LocalEvent::Closed);
         Ok(())
     }
+}
+
+/// The count of a reader that goes on at a position, where plain peers are on its channel.
+fn counting(session: &ChannelSession, member: MemberId, position: u64) -> Option<Count> {
+    session.counts_records().then(|| {
+        let before = session.received_before(member.index);
+        Count::after(before, position, session.spec().is_log())
+    })
 }
 
 /// Keeps the position of a broadcast reader in the status log: each replica has its own, and the broker only one group.

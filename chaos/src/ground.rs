@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
@@ -18,6 +19,8 @@ pub(crate) struct Ground {
     brokers: BTreeMap<Transport, Broker>,
     /// One for each detour of Kafka; who has it goes that way.
     ways: Vec<Arc<Mutex<()>>>,
+    /// How many runs have begun.
+    runs: AtomicU64,
     /// This program, which also is the system under test.
     pub(crate) program: PathBuf,
     /// Where ledgers and logs are, each run's in a folder of its own.
@@ -68,6 +71,7 @@ impl Ground {
         Ok(Self {
             brokers,
             ways: (0..detours).map(|_| Arc::default()).collect(),
+            runs: AtomicU64::new(0),
             program,
             folder,
         })
@@ -78,6 +82,11 @@ impl Ground {
         self.brokers
             .get(&transport)
             .with_context(|| format!("no broker was started for {transport:?}"))
+    }
+
+    /// A number below 256 that the last 255 runs do not have.
+    pub(crate) fn number(&self) -> u64 {
+        self.runs.fetch_add(1, Ordering::Relaxed) % 256
     }
 
     /// A way to the broker by a proxy; waits until one is free. Kafka's clients come to the port that the broker tells them, so it

@@ -10,6 +10,7 @@ mod killer;
 mod ledger;
 mod line;
 mod marks;
+mod meddler;
 mod operators;
 mod play;
 mod process;

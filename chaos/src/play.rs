@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use pypz::Pipeline;
+use pypz::{ExecutionMode, Pipeline};
 use tracing_subscriber::EnvFilter;
 
 use crate::marks;
@@ -73,6 +73,9 @@ pub(crate) struct Shape {
     /// Transactions from the source to the last operator with outputs
     #[arg(long)]
     pub(crate) exactly_once: bool,
+    /// Leaves topics and queues behind
+    #[arg(long)]
+    pub(crate) keep: bool,
     /// A property of the broker's client
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) channel_config: Vec<String>,
@@ -101,6 +104,9 @@ impl Shape {
         }
         if self.exactly_once {
             arguments.push("--exactly-once".to_owned());
+        }
+        if self.keep {
+            arguments.push("--keep".to_owned());
         }
         for property in &self.channel_config {
             arguments.extend(["--channel-config".to_owned(), property.clone()]);
@@ -168,6 +174,9 @@ impl Shape {
         pipeline.patience(Duration::from_secs_f64(self.patience));
         if self.exactly_once {
             pipeline.exactly_once();
+        }
+        if self.keep {
+            pipeline.mode(ExecutionMode::WithoutResourceDeletion);
         }
         let properties = self
             .channel_config

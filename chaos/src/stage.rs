@@ -52,8 +52,9 @@ impl Stage {
     /// A pipeline of this shape that nobody has started.
     pub(crate) fn new(ground: &Arc<Ground>, terms: &Terms, mut shape: Shape) -> Result<Self> {
         shape.exactly_once = terms.guarantee == Guarantee::ExactlyOnce;
-        let started = marks::now();
-        let stem = format!("row{}-{}-{:x}", terms.row, terms.seed, started % 0x1000_0000);
+        // Runs that begin at the same moment have names of their own, too.
+        let unique = (marks::now() % 0x1000_0000) << 8 | ground.number();
+        let stem = format!("row{}-{}-{unique:x}", terms.row, terms.seed);
         let folder = ground
             .folder
             .join(format!("{stem}-{}", terms.case.replace(' ', "-")));

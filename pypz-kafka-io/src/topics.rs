@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pypz_core::ChannelError;
 use pypz_core::channel::{ChannelSpec, Delivery};
+use pypz_core::fail_point;
 use pypz_core::protocol::Side;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
@@ -87,6 +88,7 @@ pub(crate) async fn create(clients: &Arc<Clients>, spec: &ChannelSpec) -> Result
             }
         }
     }
+    fail_point::pass("kafka.topics.created");
     exists(clients, spec, spec.timing.patience).await
 }
 
@@ -313,6 +315,7 @@ pub(crate) async fn delete(
             }
         }
     }
+    fail_point::pass("kafka.topics.deleted");
     // The group holds nothing any more; one that was never used is not there.
     let _ = clients.admin.delete_groups(&[&group(spec)], &options).await;
     Ok(())

@@ -13,6 +13,7 @@ use pypz_core::ChannelError;
 use pypz_core::channel::{
     ChannelSpec, ChannelWriter, Consumed, Resumed, TransactionScope, Transactor, WriteProgress,
 };
+use pypz_core::fail_point;
 use pypz_core::protocol::RunId;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext;
@@ -293,6 +294,7 @@ fn begin(
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     let producer = producer.map_err(failed)?;
+    fail_point::pass("kafka.transaction.initialised");
     producer.begin_transaction().map_err(failed)?;
     let (own, resumed) = own_position::read(clients, scope, run, patience)?;
     let open = Open {
@@ -341,10 +343,13 @@ fn commit(
             done => return done,
         }
     };
+    fail_point::pass("kafka.transaction.drained");
     for (list, group) in &offsets {
         insistently(&|| producer.send_offsets_to_transaction(list, group, REQUEST))?;
     }
+    fail_point::pass("kafka.transaction.offsets");
     insistently(&|| producer.commit_transaction(REQUEST))?;
+    fail_point::pass("kafka.transaction.committed");
     producer.begin_transaction()
 }
 

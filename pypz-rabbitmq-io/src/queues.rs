@@ -13,6 +13,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Error, ExchangeKind};
 use pypz_core::ChannelError;
 use pypz_core::channel::{ChannelSpec, Delivery};
+use pypz_core::fail_point;
 use pypz_core::protocol::Side;
 
 use crate::clients::{Clients, LOOK_AGAIN};
@@ -152,6 +153,7 @@ async fn declare(opened: &Channel, spec: &ChannelSpec) -> Result<(), Error> {
     opened
         .exchange_declare(channel.into(), kind, durable, FieldTable::default())
         .await?;
+    fail_point::pass("rabbitmq.exchange.declared");
     let dead = dead_letters(channel);
     let quorum = table([("x-queue-type", text("quorum"))]);
     opened
@@ -173,6 +175,7 @@ async fn declare(opened: &Channel, spec: &ChannelSpec) -> Result<(), Error> {
             .queue_bind(queue.into(), channel.into(), key.as_str().into(), bind, none)
             .await?;
     }
+    fail_point::pass("rabbitmq.queues.declared");
     for side in Side::BOTH {
         let arguments = table([
             ("x-queue-type", text("stream")),
@@ -360,6 +363,7 @@ pub(crate) async fn delete(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result
                 opened
                     .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
                     .await?;
+                fail_point::pass("rabbitmq.queue.deleted");
             }
             opened
                 .exchange_delete(spec.name().into(), ExchangeDeleteOptions::default())

@@ -13,6 +13,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Consumer, Error, PublisherConfirm};
 use pypz_core::ChannelError;
 use pypz_core::channel::{ChannelSpec, StatusEvent, StatusLog};
+use pypz_core::fail_point;
 use pypz_core::protocol::{Layout, MemberId, Side, StatusRecord, sign_of_life};
 use tokio::sync::mpsc;
 
@@ -142,6 +143,7 @@ async fn publish(
     properties: BasicProperties,
 ) -> Result<PublisherConfirm, Error> {
     let options = BasicPublishOptions::default();
+    fail_point::pass("rabbitmq.status");
     channel
         .basic_publish("".into(), stream.into(), options, bytes, properties)
         .await

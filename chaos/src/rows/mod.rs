@@ -1,8 +1,13 @@
 //! The rows of the matrix as runs.
 
+mod clocks;
 mod kills;
+mod layouts;
+mod meddling;
 mod networks;
 mod outages;
+mod points;
+mod races;
 mod signals;
 
 use std::sync::Arc;
@@ -60,6 +65,9 @@ pub(crate) const CASES: &[Case] = &[
     case!(1, "random kills", Kafka, AtLeastOnce, (100_000, 10), (1_000_000, 100), false, kills::random),
     case!(1, "random kills", Kafka, ExactlyOnce, (100_000, 10), (1_000_000, 100), false, kills::random),
     case!(1, "random kills", Rabbitmq, AtLeastOnce, (100_000, 10), (1_000_000, 100), false, kills::random),
+    case!(2, "every fail-point", Kafka, AtLeastOnce, (600, 1), (2_000, 3), false, points::everywhere),
+    case!(2, "every fail-point", Kafka, ExactlyOnce, (600, 1), (2_000, 3), false, points::everywhere),
+    case!(2, "every fail-point", Rabbitmq, AtLeastOnce, (600, 1), (2_000, 3), false, points::everywhere),
     case!(3, "writer killed for good", Kafka, AtLeastOnce, (20_000, 1), (100_000, 1), false, kills::for_good),
     case!(3, "writer killed for good", Rabbitmq, AtLeastOnce, (20_000, 1), (100_000, 1), false, kills::for_good),
     case!(4, "writer fails", Kafka, AtLeastOnce, (20_000, 1), (100_000, 1), false, kills::failure),
@@ -92,7 +100,37 @@ pub(crate) const CASES: &[Case] = &[
     case!(14, "zombie", Kafka, AtLeastOnce, (30_000, 1), (100_000, 1), false, signals::zombie),
     case!(14, "zombie", Kafka, ExactlyOnce, (30_000, 1), (100_000, 1), false, signals::zombie),
     case!(14, "zombie", Rabbitmq, AtLeastOnce, (30_000, 1), (100_000, 1), false, signals::zombie),
+    case!(15, "channel deleted", Kafka, AtLeastOnce, (20_000, 1), (100_000, 1), false, meddling::deleted),
+    case!(15, "channel deleted", Rabbitmq, AtLeastOnce, (20_000, 1), (100_000, 1), false, meddling::deleted),
+    case!(16, "other number of replicas", Kafka, AtLeastOnce, (10_000, 1), (100_000, 1), false, layouts::repartitioned),
+    case!(16, "other number of replicas", Rabbitmq, AtLeastOnce, (10_000, 1), (100_000, 1), false, layouts::repartitioned),
+    case!(17, "stale status", Kafka, AtLeastOnce, (4_000, 50_000), (4_000, 500_000), false, meddling::stale),
+    case!(17, "stale status", Rabbitmq, AtLeastOnce, (4_000, 50_000), (4_000, 500_000), false, meddling::stale),
     case!(19, "disk full", Rabbitmq, AtLeastOnce, (20_000, 1), (100_000, 1), true, outages::full),
+    case!(22, "poison record", Kafka, AtLeastOnce, (20_000, 1), (100_000, 1), false, meddling::poisoned),
+    case!(22, "poison record", Rabbitmq, AtLeastOnce, (20_000, 1), (100_000, 1), false, meddling::poisoned),
+    case!(24, "hostile status", Kafka, AtLeastOnce, (10_000, 3), (100_000, 50), false, meddling::hostile),
+    case!(24, "hostile status", Rabbitmq, AtLeastOnce, (10_000, 3), (100_000, 50), false, meddling::hostile),
+    case!(31, "clocks off by 10 minutes", Kafka, AtLeastOnce, (20_000, 10), (100_000, 10), false, clocks::skewed),
+    case!(31, "clocks off by 10 minutes", Kafka, ExactlyOnce, (20_000, 10), (100_000, 10), false, clocks::skewed),
+    case!(31, "clocks off by 10 minutes", Rabbitmq, AtLeastOnce, (20_000, 10), (100_000, 10), false, clocks::skewed),
+    case!(31, "clocks off by a year", Kafka, AtLeastOnce, (20_000, 525_600), (100_000, 525_600), false, clocks::skewed),
+    case!(31, "clocks off by a year", Rabbitmq, AtLeastOnce, (20_000, 525_600), (100_000, 525_600), false, clocks::skewed),
+    case!(32, "two of one name", Kafka, AtLeastOnce, (4_000, 3), (4_000, 100), false, races::twins),
+    case!(32, "two of one name", Rabbitmq, AtLeastOnce, (4_000, 3), (4_000, 100), false, races::twins),
+    case!(33, "quick ends", Kafka, AtLeastOnce, (0, 10), (0, 1_000), false, races::ends),
+    case!(33, "quick ends", Rabbitmq, AtLeastOnce, (0, 10), (0, 1_000), false, races::ends),
+    case!(34, "replica late", Kafka, AtLeastOnce, (4_000, 1), (4_000, 1), false, layouts::late),
+    case!(34, "replica late", Rabbitmq, AtLeastOnce, (4_000, 1), (4_000, 1), false, layouts::late),
+    case!(34, "replica never", Kafka, AtLeastOnce, (4_000, 1), (4_000, 1), false, layouts::never),
+    case!(34, "replica never", Rabbitmq, AtLeastOnce, (4_000, 1), (4_000, 1), false, layouts::never),
+    case!(34, "replica lost", Kafka, AtLeastOnce, (10_000, 1), (100_000, 1), false, layouts::lost),
+    case!(34, "replica lost", Rabbitmq, AtLeastOnce, (10_000, 1), (100_000, 1), false, layouts::lost),
+    case!(35, "2, 4, 1 replicas", Kafka, AtLeastOnce, (4_000, 1), (100_000, 1), false, layouts::scaled),
+    case!(35, "2, 4, 1 replicas", Kafka, ExactlyOnce, (4_000, 1), (100_000, 1), false, layouts::scaled),
+    case!(35, "2, 4, 1 replicas", Rabbitmq, AtLeastOnce, (4_000, 1), (100_000, 1), false, layouts::scaled),
+    case!(38, "random start orders", Kafka, AtLeastOnce, (0, 8), (0, 1_000), false, races::starts),
+    case!(38, "random start orders", Rabbitmq, AtLeastOnce, (0, 8), (0, 1_000), false, races::starts),
 ];
 
 /// The usual pipeline: two sources of two replicas, two relays, a sink.
@@ -110,6 +148,27 @@ fn shape(terms: &Terms) -> Shape {
         sink_pause: 0,
         patience: 30.0,
         exactly_once: false,
+        keep: false,
         channel_config: Vec::new(),
     }
+}
+
+/// Adds what a part of a run found to what the parts before it found.
+fn fold(line: &mut Line, part: Line) {
+    line.records += part.records;
+    line.lost += part.lost;
+    line.duplicated += part.duplicated;
+    line.reread += part.reread;
+    line.reordered += part.reordered;
+    line.invented += part.invented;
+    line.broken += part.broken;
+    line.disturbances += part.disturbances;
+    line.seconds += part.seconds;
+    line.max_rss_mib = line.max_rss_mib.max(part.max_rss_mib);
+    for (name, code) in part.exit_codes {
+        // The worst of each part of the pipeline.
+        let worst = line.exit_codes.entry(name).or_insert(code);
+        *worst = if *worst == 0 { code } else { *worst };
+    }
+    part.reasons.into_iter().for_each(|reason| line.breaks(reason));
 }

@@ -178,7 +178,7 @@ pub(super) async fn full(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
     stage.start_all()?;
     stage.until_arrived(stage.shape.total() / 4).await?;
     stage.disturbances += 1;
-    limit_disk(&ground, "100TB").await?;
+    limit_disk(&ground, "100000000000000").await?;
     let blocked = "blocked";
     let heard = stage.until_said("a@0", blocked, Duration::from_secs(30)).await;
     let at_alarm = stage.arrived();
@@ -193,7 +193,7 @@ pub(super) async fn full(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
         Ok((last.1.elapsed() > Duration::from_secs(3)).then_some(()))
     });
     let settled = settled.await;
-    limit_disk(&ground, "50MB").await?;
+    limit_disk(&ground, "50000000").await?;
     heard?;
     settled?;
     stage.all_end(LIMIT).await?;

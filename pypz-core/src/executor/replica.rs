@@ -16,6 +16,7 @@ use super::settlement::{Progressed, Settlement};
 use super::{Outcome, Phase, State, next};
 use crate::Result;
 use crate::error::{ChannelError, ExecutionError, ExitStatus};
+use crate::fail_point;
 use crate::operator::{Commit, Context, ErasedOperator, Progress, Threading};
 use crate::pipeline::PlannedReplica;
 use crate::plugin::Plugin;
@@ -216,10 +217,12 @@ impl Replica {
         if !self.is_principal() {
             return Ok(Outcome::Done);
         }
+        fail_point::pass("resources.create");
         for input in &self.planned.inputs {
             let connection = self.shared.connections.connection(&input.channel).await?;
             connection.reader(&input.channel, 0)?.create_resources().await?;
         }
+        fail_point::pass("resources.created");
         for name in start_order(&self.planned.plugins) {
             if let Some(handler) = plugin(&mut self.operator, name).and_then(Plugin::as_resource_handler) {
                 handler
@@ -235,6 +238,7 @@ impl Replica {
         if !self.is_principal() {
             return Ok(Outcome::Done);
         }
+        fail_point::pass("resources.delete");
         for name in start_order(&self.planned.plugins).into_iter().rev() {
             if let Some(handler) = plugin(&mut self.operator, name).and_then(Plugin::as_resource_handler) {
                 handler
@@ -251,6 +255,7 @@ impl Replica {
                 deleted => deleted?,
             }
         }
+        fail_point::pass("resources.deleted");
         Ok(Outcome::Done)
     }
 
@@ -292,6 +297,7 @@ impl Replica {
             self.round.clone(),
         )
         .await?;
+        fail_point::pass("ports.opened");
         self.settlement = opened.settlement;
         self.cx.goes_on(opened.position);
         Ok(())
@@ -307,6 +313,7 @@ impl Replica {
             let Some(progress) = self.call_running().await? else {
                 return Ok(Outcome::Interrupted);
             };
+            fail_point::pass("running.returned");
             let commits = self.cx.take_commit();
             if commits || !manual {
                 let progressed = self.progressed();
@@ -383,7 +390,10 @@ impl Replica {
             // All of it is committed or given up: while the ports wait for peers, nobody in the round waits for this one.
             round.gone();
         }
-        match ports::close(self.operator.as_mut(), &closing).await {
+        fail_point::pass("ports.close");
+        let closed = ports::close(self.operator.as_mut(), &closing).await;
+        fail_point::pass("ports.closed");
+        match closed {
             Some(error) => Err(error.into()),
             None => Ok(match closing {
                 Closing::Finished => Outcome::Done,
@@ -407,6 +417,7 @@ impl Replica {
 
     /// Has everything acknowledged and committed, up to now or to what was noted last.
     async fn settle(&mut self, up_to_now: bool) -> Result<(), ChannelError> {
+        fail_point::pass("settle");
         if self.settlement.needs_flush() {
             ports::flush_outputs(self.operator.as_mut()).await?;
         }
@@ -414,7 +425,9 @@ impl Replica {
             let progressed = self.progressed();
             self.settlement.note(progressed).await?;
         }
-        self.settlement.finish().await
+        self.settlement.finish().await?;
+        fail_point::pass("settled");
+        Ok(())
     }
 
     /// The transaction came to nothing: a new operator begins again from what is committed. Whatever the old one has kept

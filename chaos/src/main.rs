@@ -12,6 +12,7 @@ mod line;
 mod marks;
 mod meddler;
 mod operators;
+mod page;
 mod play;
 mod process;
 mod proxy;

@@ -10,7 +10,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
@@ -118,38 +118,6 @@ impl Meddler {
                 Ok(())
             }
         }
-    }
-
-    /// Gives a topic so many partitions.
-    pub(crate) async fn add_partitions(&self, topic: &str, partitions: usize) -> Result<()> {
-        let Self::Kafka(config) = self else {
-            bail!("a queue has no partitions");
-        };
-        let admin: AdminClient<DefaultClientContext> = config.create()?;
-        let wanted = [NewPartitions::new(topic, partitions)];
-        let made = admin.create_partitions(&wanted, &AdminOptions::new()).await?;
-        made.into_iter().try_for_each(|topic| match topic {
-            Ok(_) => Ok(()),
-            Err((topic, error)) => bail!("{topic}: {error}"),
-        })
-    }
-
-    /// Takes the queue of a channel away from its exchange.
-    pub(crate) async fn unbind(&self, channel_name: &str) -> Result<()> {
-        let Self::Rabbitmq(channel, _) = self else {
-            bail!("a topic is bound to nothing");
-        };
-        for key in ["", channel_name, "0"] {
-            channel
-                .queue_unbind(
-                    channel_name.into(),
-                    channel_name.into(),
-                    key.into(),
-                    FieldTable::default(),
-                )
-                .await?;
-        }
-        Ok(())
     }
 
     /// Writes messages to partition 0 of a topic, or to a queue.

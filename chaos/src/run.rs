@@ -14,6 +14,7 @@ use futures::StreamExt;
 use crate::ground::{Ground, Terms};
 use crate::line::{Line, Transport, Verdict};
 use crate::marks;
+use crate::page;
 use crate::rows::{CASES, Case};
 
 /// Which cases, and how.
@@ -43,6 +44,9 @@ pub(crate) struct Options {
     /// How many cases run side by side, unless they break the broker
     #[arg(long, default_value_t = 3)]
     jobs: usize,
+    /// Runs nothing and makes docs/reliability.md of docs/data/reliability.jsonl
+    #[arg(long)]
+    page: bool,
     /// Leaves the brokers running
     #[arg(long)]
     keep: bool,
@@ -53,6 +57,9 @@ pub(crate) struct Options {
 
 /// Runs the cases; the exit code tells whether all was as promised.
 pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
+    if options.page {
+        return page::write(Path::new("."));
+    }
     let cases = options.cases()?;
     let seed = options.seed.unwrap_or_else(marks::now);
     eprintln!("seed {seed}, {} cases", cases.len());

@@ -294,7 +294,7 @@ impl Stage {
         let mut line = self.terms.line(&self.ground);
         let findings = self.findings()?;
         line.take(&findings);
-        line.seconds = self.begin.elapsed().as_secs_f64();
+        line.seconds = self.seconds();
         line.disturbances = self.disturbances;
         line.exit_codes = self.ended.clone();
         line.recovered(self.recoveries());
@@ -352,7 +352,13 @@ impl Stage {
         }
     }
 
-    fn peak_memory(&self) -> u64 {
+    /// How long the run has taken.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.begin.elapsed().as_secs_f64()
+    }
+
+    /// The most memory that a process of the run took, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
         let mark = |(part, incarnation, _): &(String, u64, u64)| {
             let mark = self.folder.join(format!("{part}.{incarnation}.memory"));
             std::fs::read_to_string(mark).ok()?.parse::<u64>().ok()

@@ -185,6 +185,7 @@ impl Listening {
         let [readers, writers] = &mut consumers[..] else {
             return Ok(());
         };
+        let mut unanswered = 0;
         loop {
             let (place, delivery) = tokio::select! {
                 delivery = readers.next() => (0, delivery),
@@ -196,7 +197,12 @@ impl Listening {
                 );
             };
             let delivery = delivery?;
-            delivery.acker.ack(BasicAckOptions::default()).await?;
+            // On a stream an acknowledgement asks for more and says nothing of what was heard: a half window at a time is enough.
+            unanswered += 1;
+            if unanswered >= PREFETCH / 2 {
+                unanswered = 0;
+                delivery.acker.ack(BasicAckOptions { multiple: true }).await?;
+            }
             if self.hear(place, delivery).await.is_err() {
                 return Ok(());
             }

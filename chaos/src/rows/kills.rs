@@ -10,6 +10,7 @@ use crate::ground::{Ground, Terms};
 use crate::killer::{Moment, schedule};
 use crate::line::Line;
 use crate::operators::FAILURE;
+use crate::play::Shape;
 use crate::stage::{LIMIT, Stage};
 
 /// How long a run takes without kills: so long for each of them, so that most come when the one before is over.
@@ -17,7 +18,22 @@ const SECONDS_PER_KILL: u64 = 3;
 
 /// Random parts are killed and started again.
 pub(super) async fn random(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
-    let mut shape = shape(&terms);
+    let shape = shape(&terms);
+    at_random(ground, terms, shape).await
+}
+
+/// As [`random`], with four relays and a sink that has two partitions, in which order is to be kept.
+pub(super) async fn random_of_four(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
+    let shape = Shape {
+        relays: 4,
+        sinks: 2,
+        batch: 500,
+        ..shape(&terms)
+    };
+    at_random(ground, terms, shape).await
+}
+
+async fn at_random(ground: Arc<Ground>, terms: Terms, mut shape: Shape) -> Result<Line> {
     shape.rate = shape.records / (terms.rounds * SECONDS_PER_KILL).max(1);
     let mut stage = Stage::new(&ground, &terms, shape)?;
     stage.start_all()?;

@@ -1,4 +1,4 @@
-//! Rows 16, 34 and 35: replicas that are late, missing, lost, more or fewer.
+//! Rows 16, 18, 34 and 35: replicas that are slow, late, missing, lost, more or fewer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,6 +137,34 @@ pub(super) async fn repartitioned(ground: Arc<Ground>, terms: Terms) -> Result<L
         ));
     }
     line.exit_codes.insert("relay@0 of 3".to_owned(), code);
+    stage.tidy(&mut line);
+    Ok(line)
+}
+
+/// A sink takes a tenth of a second for every batch, and its writers wait: what waits in a process stays within a bound. Started
+/// again without its slowness it finishes.
+pub(super) async fn slow(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
+    /// Buffers of both ends, and what the program takes without any.
+    const MOST_MIB: u64 = 192;
+    let mut shape = shape(&terms);
+    shape.record_bytes = 4_000;
+    shape.batch = 200;
+    shape.sink_pause = 100;
+    let mut stage = Stage::new(&ground, &terms, shape)?;
+    stage.start_all()?;
+    stage.until_arrived(stage.shape.total() / 10).await?;
+    stage.signal("sink@0", "TERM").await?;
+    stage.end("sink@0", LIMIT).await?;
+    stage.shape.sink_pause = 0;
+    stage.start("sink@0")?;
+    stage.all_end(LIMIT).await?;
+    let mut line = stage.complete()?;
+    if line.max_rss_mib > MOST_MIB {
+        line.breaks(format!(
+            "a process took {} MiB in place of {MOST_MIB} at most",
+            line.max_rss_mib
+        ));
+    }
     stage.tidy(&mut line);
     Ok(line)
 }

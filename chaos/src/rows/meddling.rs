@@ -32,6 +32,8 @@ pub(super) async fn deleted(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
     line.take(&findings);
     line.lost = 0;
     line.disturbances = stage.disturbances;
+    line.seconds = stage.seconds();
+    line.max_rss_mib = stage.peak_memory() >> 10;
     line.figures
         .insert("deleted with the channel".to_owned(), findings.lost);
     for (part, code) in &codes {
@@ -75,6 +77,8 @@ pub(super) async fn poisoned(ground: Arc<Ground>, terms: Terms) -> Result<Line> 
     line.figures.insert("waiting behind it".to_owned(), line.lost);
     line.lost = 0;
     line.disturbances = stage.disturbances;
+    line.seconds = stage.seconds();
+    line.max_rss_mib = stage.peak_memory() >> 10;
     let stopped = ["relay@0", "relay@1"]
         .into_iter()
         .find(|part| codes.get(*part) == Some(&121));
@@ -112,7 +116,7 @@ pub(super) async fn stale(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
     let mut again = Stage::new(&ground, &terms, shape)?;
     again.name.clone_from(&stage.name);
     again.shape.keep = false;
-    again.disturbances = 2 * terms.rounds;
+    again.disturbances = 1;
     let begun = crate::marks::now();
     again.start_all()?;
     again.all_end(LIMIT).await?;
@@ -129,7 +133,7 @@ pub(super) async fn stale(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
 /// Bytes that are no status, or lie about who says it, are in the status of a channel all the time.
 pub(super) async fn hostile(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
     let mut shape = shape(&terms);
-    shape.rate = shape.records / 10;
+    shape.rate = shape.records / (10 * terms.rounds);
     let mut stage = Stage::new(&ground, &terms, shape)?;
     let meddler = Meddler::at(terms.transport, ground.broker(terms.transport)?).await?;
     let channel = format!("{}.relay.input", stage.name);

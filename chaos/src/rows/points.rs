@@ -20,8 +20,12 @@ const AT_ONCE: usize = 3;
 /// How a process ends that aborts.
 const ABORTED: Code = -6;
 
-/// Behind these the process has nothing left to do but to end: it is not started again, because that would be another run.
-const AT_THE_END: [&str; 4] = [
+/// Behind this point a relay's readers may end, close their run and delete it, while its own run is not closed yet.
+const LAST_WORD: &str = "outputs.closed";
+
+/// Behind these the process has closed its run: it is not started again, because that would be another run.
+const AT_THE_END: [&str; 5] = [
+    "ports.closed",
     "resources.deleted",
     "kafka.topics.deleted",
     "resources.delete",
@@ -36,10 +40,12 @@ pub(super) async fn everywhere(ground: Arc<Ground>, terms: Terms) -> Result<Line
     let mut line = terms.line(&ground);
     let passes: &[u64] = if terms.rounds > 1 { &[1, 2, 7] } else { &[1] };
     let mut tries: Vec<BoxFuture<'static, Try>> = Vec::new();
-    for point in points(&terms) {
+    for point in points(&terms).into_iter().filter(|point| *point != LAST_WORD) {
         for pass in passes.iter().copied() {
             let (ground, terms) = (Arc::clone(&ground), terms.clone());
-            tries.push(Box::pin(async move { (point, pass, at(ground, terms, point, pass).await) }));
+            tries.push(Box::pin(async move {
+                (point, pass, at(ground, terms, point, pass).await)
+            }));
         }
     }
     let mut reached = 0;
@@ -60,6 +66,16 @@ pub(super) async fn everywhere(ground: Arc<Ground>, terms: Terms) -> Result<Line
     Ok(line)
 }
 
+/// The principal relay dies when it has said its last word to its readers and its own run is open still.
+pub(super) async fn behind_the_last_word(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
+    let tried = at(Arc::clone(&ground), terms.clone(), LAST_WORD, 1).await?;
+    Ok(tried.unwrap_or_else(|| {
+        let mut line = terms.line(&ground);
+        line.breaks(format!("{LAST_WORD}: nobody passes it"));
+        line
+    }))
+}
+
 /// The points that a run of this kind passes.
 fn points(terms: &Terms) -> Vec<&'static str> {
     let once = terms.guarantee == Guarantee::ExactlyOnce;
@@ -72,7 +88,12 @@ fn points(terms: &Terms) -> Vec<&'static str> {
         "commit.due" | "kafka.commit" | "kafka.committed" => !once,
         point => once || !point.starts_with("kafka.transaction"),
     };
-    fail_point::POINTS.iter().chain(of_transport).copied().filter(|point| is_passed(point)).collect()
+    fail_point::POINTS
+        .iter()
+        .chain(of_transport)
+        .copied()
+        .filter(|point| is_passed(point))
+        .collect()
 }
 
 /// The relay dies at a point and is started again; `None` if it never came there.
@@ -104,7 +125,10 @@ async fn at(ground: Arc<Ground>, terms: Terms, point: &'static str, pass: u64) -
     if !AT_THE_END.contains(&point) {
         stage.start("relay@0")?;
     }
-    stage.all_end(LIMIT).await.with_context(|| format!("after {point}:{pass}"))?;
+    stage
+        .all_end(LIMIT)
+        .await
+        .with_context(|| format!("after {point}:{pass}"))?;
     let mut line = stage.line(|part| match part == "relay@0" && AT_THE_END.contains(&point) {
         true => ABORTED,
         false => 0,
@@ -115,6 +139,8 @@ async fn at(ground: Arc<Ground>, terms: Terms, point: &'static str, pass: u64) -
         line.breaks(format!("{missing} records were never acknowledged"));
     }
     stage.tidy(&mut line);
-    line.reasons.iter_mut().for_each(|reason| *reason = format!("{point}:{pass}: {reason}"));
+    line.reasons
+        .iter_mut()
+        .for_each(|reason| *reason = format!("{point}:{pass}: {reason}"));
     Ok(Some(line))
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use pypz::ExitStatus;
 use pypz::port::SETTINGS;
 
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -18,6 +18,7 @@ const PAGES: [&str; 9] = [
     "docs/channels-and-promises.md",
     "docs/security.md",
     "docs/pipeline-files.md",
+    "docs/reliability.md",
 ];
 
 fn root() -> &'static Path {
@@ -54,6 +55,7 @@ fn sources() -> String {
         "pypz-kafka-io",
         "pypz-rabbitmq-io",
         "pypz-testkit",
+        "chaos",
         "xtask",
     ];
     let files = folders.iter().flat_map(|folder| files(folder, "rs"));

@@ -28,7 +28,7 @@ pub(crate) enum Meddler {
     /// At Kafka.
     Kafka(ClientConfig),
     /// At RabbitMQ. The connection is kept because the channel lives in it.
-    Rabbitmq(Channel, Connection),
+    Rabbitmq(Box<(Channel, Connection)>),
 }
 
 /// Which status of a channel.
@@ -57,7 +57,7 @@ impl Meddler {
                 let connection =
                     Connection::connect(broker.location.trim_end_matches('/'), properties).await?;
                 let channel = connection.create_channel().await?;
-                Ok(Self::Rabbitmq(channel, connection))
+                Ok(Self::Rabbitmq(Box::new((channel, connection))))
             }
         }
     }
@@ -85,7 +85,8 @@ impl Meddler {
                 });
                 Ok(look.await??)
             }
-            Self::Rabbitmq(_, connection) => {
+            Self::Rabbitmq(at) => {
+                let connection = &at.1;
                 // The answer that it is not there closes the channel it was asked on.
                 let channel = connection.create_channel().await?;
                 let passive = QueueDeclareOptions {
@@ -111,7 +112,8 @@ impl Meddler {
                     Err((topic, error)) => bail!("{topic}: {error}"),
                 })
             }
-            Self::Rabbitmq(channel, _) => {
+            Self::Rabbitmq(at) => {
+                let channel = &at.0;
                 channel
                     .queue_delete(name.into(), QueueDeleteOptions::default())
                     .await?;
@@ -127,7 +129,8 @@ impl Meddler {
                 let (config, name, messages) = (config.clone(), name.to_owned(), messages.to_vec());
                 tokio::task::spawn_blocking(move || write_to_topic(&config, &name, &messages)).await?
             }
-            Self::Rabbitmq(channel, _) => {
+            Self::Rabbitmq(at) => {
+                let channel = &at.0;
                 channel
                     .confirm_select(lapin::options::ConfirmSelectOptions::default())
                     .await?;
@@ -160,7 +163,8 @@ impl Meddler {
                 let (config, name) = (config.clone(), name.to_owned());
                 tokio::task::spawn_blocking(move || read_topic(&config, &name, most)).await?
             }
-            Self::Rabbitmq(_, connection) => {
+            Self::Rabbitmq(at) => {
+                let connection = &at.1;
                 let channel = connection.create_channel().await?;
                 channel.basic_qos(100, BasicQosOptions::default()).await?;
                 let mut arguments = FieldTable::default();
@@ -170,9 +174,10 @@ impl Meddler {
                     .basic_consume(name.into(), "meddler".into(), options, arguments)
                     .await?;
                 let mut read = Vec::new();
+                // A stream tells no end, and heartbeats come all the time.
+                let enough = tokio::time::Instant::now() + Duration::from_secs(1);
                 while read.len() < most
-                    && let Ok(Some(next)) =
-                        tokio::time::timeout(Duration::from_secs(2), consumer.next()).await
+                    && let Ok(Some(next)) = tokio::time::timeout_at(enough, consumer.next()).await
                 {
                     let next = next?;
                     next.ack(lapin::options::BasicAckOptions::default()).await?;

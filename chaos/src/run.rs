@@ -12,7 +12,7 @@ use clap::Args;
 use futures::StreamExt;
 
 use crate::ground::{Ground, Terms};
-use crate::line::{Line, Transport, Verdict};
+use crate::line::{Line, Subject, Transport, Verdict};
 use crate::marks;
 use crate::page;
 use crate::rows::{CASES, Case};
@@ -44,6 +44,9 @@ pub(crate) struct Options {
     /// How many cases run side by side, unless they break the broker
     #[arg(long, default_value_t = 3)]
     jobs: usize,
+    /// What pypz-python does in some of the rows, in place of what this framework does
+    #[arg(long)]
+    python: bool,
     /// Runs nothing and makes docs/reliability.md of docs/data/reliability.jsonl
     #[arg(long)]
     page: bool,
@@ -123,7 +126,8 @@ fn failed(terms: &Terms, ground: &Ground, why: &str) -> Line {
 impl Options {
     fn cases(&self) -> Result<Vec<Case>> {
         let wanted = |case: &&Case| {
-            (self.rows.is_empty() || self.rows.contains(&case.row))
+            (case.subject == Subject::Python) == self.python
+                && (self.rows.is_empty() || self.rows.contains(&case.row))
                 && self.transport.is_none_or(|transport| transport == case.transport)
                 && self
                     .case

@@ -6,6 +6,7 @@ mod layouts;
 mod meddling;
 mod networks;
 mod outages;
+mod peers;
 mod points;
 mod races;
 mod signals;
@@ -16,7 +17,7 @@ use anyhow::Result;
 use futures::future::BoxFuture;
 
 use crate::ground::{Ground, Terms};
-use crate::line::{Guarantee, Line, Transport};
+use crate::line::{Guarantee, Line, Subject, Transport};
 use crate::play::Shape;
 
 use Guarantee::{AtLeastOnce, ExactlyOnce};
@@ -38,6 +39,8 @@ pub(crate) struct Case {
     pub(crate) guarantee: Guarantee,
     /// Records of all sources together, and rounds: in the short form and in the full one.
     pub(crate) size: [(u64, u64); 2],
+    /// Whose work is under test.
+    pub(crate) subject: Subject,
     /// Whether it breaks the broker, so that nobody else may use it meanwhile.
     pub(crate) alone: bool,
     /// Runs it.
@@ -53,8 +56,19 @@ macro_rules! case {
             transport: $transport,
             guarantee: $guarantee,
             size: [$short, $full],
+            subject: Subject::Ours,
             alone: $alone,
             play: |ground, terms| Box::pin($play(ground, terms)),
+        }
+    };
+}
+
+/// Makes a case of what pypz-python does.
+macro_rules! peer {
+    ($row:literal, $name:literal, $transport:ident, $short:expr, $full:expr, $alone:literal, $play:path) => {
+        Case {
+            subject: Subject::Python,
+            ..case!($row, $name, $transport, AtLeastOnce, $short, $full, $alone, $play)
         }
     };
 }
@@ -71,11 +85,15 @@ pub(crate) const CASES: &[Case] = &[
     case!(2, "every fail-point", Rabbitmq, AtLeastOnce, (600, 1), (2_000, 3), false, points::everywhere),
     case!(3, "writer killed for good", Kafka, AtLeastOnce, (20_000, 1), (100_000, 1), false, kills::for_good),
     case!(3, "writer killed for good", Rabbitmq, AtLeastOnce, (20_000, 1), (100_000, 1), false, kills::for_good),
+    peer!(3, "writer killed for good", Kafka, (2_000, 1), (2_000, 1), false, peers::killed),
+    peer!(3, "writer killed for good", Rabbitmq, (2_000, 1), (2_000, 1), false, peers::killed),
     case!(4, "writer fails", Kafka, AtLeastOnce, (20_000, 1), (100_000, 1), false, kills::failure),
     case!(4, "writer fails", Rabbitmq, AtLeastOnce, (20_000, 1), (100_000, 1), false, kills::failure),
     case!(5, "SIGTERM and restart", Kafka, AtLeastOnce, (30_000, 5), (300_000, 100), false, signals::drained),
     case!(5, "SIGTERM and restart", Kafka, ExactlyOnce, (30_000, 5), (300_000, 100), false, signals::drained),
     case!(5, "SIGTERM and restart", Rabbitmq, AtLeastOnce, (30_000, 5), (300_000, 100), false, signals::drained),
+    peer!(5, "SIGTERM and restart", Kafka, (2_000, 1), (2_000, 1), false, peers::drained),
+    peer!(5, "SIGTERM and restart", Rabbitmq, (2_000, 1), (2_000, 1), false, peers::drained),
     case!(6, "second SIGTERM", Kafka, AtLeastOnce, (20_000, 1), (100_000, 1), false, signals::twice),
     case!(6, "second SIGTERM", Kafka, ExactlyOnce, (20_000, 1), (100_000, 1), false, signals::twice),
     case!(6, "second SIGTERM", Rabbitmq, AtLeastOnce, (20_000, 1), (100_000, 1), false, signals::twice),
@@ -85,6 +103,8 @@ pub(crate) const CASES: &[Case] = &[
     case!(8, "broker restarts", Kafka, AtLeastOnce, (40_000, 2), (400_000, 20), true, outages::restarts),
     case!(8, "broker restarts", Kafka, ExactlyOnce, (40_000, 2), (400_000, 20), true, outages::restarts),
     case!(8, "broker restarts", Rabbitmq, AtLeastOnce, (40_000, 2), (400_000, 20), true, outages::restarts),
+    peer!(8, "broker restarts", Kafka, (2_000, 1), (2_000, 1), true, peers::restarted),
+    peer!(8, "broker restarts", Rabbitmq, (2_000, 1), (2_000, 1), true, peers::restarted),
     case!(9, "broker nowhere", Kafka, AtLeastOnce, (4_000, 1), (4_000, 1), false, outages::nowhere),
     case!(9, "broker nowhere", Rabbitmq, AtLeastOnce, (4_000, 1), (4_000, 1), false, outages::nowhere),
     case!(9, "broker late", Kafka, AtLeastOnce, (4_000, 1), (4_000, 1), false, outages::late),
@@ -126,6 +146,8 @@ pub(crate) const CASES: &[Case] = &[
     case!(32, "two of one name", Rabbitmq, AtLeastOnce, (4_000, 3), (4_000, 100), false, races::twins),
     case!(33, "quick ends", Kafka, AtLeastOnce, (0, 10), (0, 1_000), false, races::ends),
     case!(33, "quick ends", Rabbitmq, AtLeastOnce, (0, 10), (0, 1_000), false, races::ends),
+    peer!(33, "quick ends", Kafka, (0, 5), (0, 30), false, peers::many),
+    peer!(33, "quick ends", Rabbitmq, (0, 5), (0, 30), false, peers::many),
     case!(34, "replica late", Kafka, AtLeastOnce, (4_000, 1), (4_000, 1), false, layouts::late),
     case!(34, "replica late", Rabbitmq, AtLeastOnce, (4_000, 1), (4_000, 1), false, layouts::late),
     case!(34, "replica never", Kafka, AtLeastOnce, (4_000, 1), (4_000, 1), false, layouts::never),

@@ -144,3 +144,40 @@ async fn at(ground: Arc<Ground>, terms: Terms, point: &'static str, pass: u64) -
         .for_each(|reason| *reason = format!("{point}:{pass}: {reason}"));
     Ok(Some(line))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use pypz_core::fail_point;
+
+    /// The points that are passed somewhere in a crate.
+    fn passed(under: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(under).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                passed(&path, found);
+            } else {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let points = text.split("fail_point::pass(\"").skip(1);
+                found.extend(points.filter_map(|rest| rest.split('"').next().map(str::to_owned)));
+            }
+        }
+    }
+
+    #[test]
+    fn every_point_that_is_passed_is_listed_and_every_listed_one_is_passed() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut found = BTreeSet::new();
+        for under in ["pypz-core/src", "pypz-kafka-io/src", "pypz-rabbitmq-io/src"] {
+            passed(&root.join(under), &mut found);
+        }
+        let listed = fail_point::POINTS
+            .iter()
+            .chain(&fail_point::KAFKA)
+            .chain(&fail_point::RABBITMQ);
+        let listed: BTreeSet<String> = listed.map(|point| (*point).to_owned()).collect();
+        assert_eq!(found, listed);
+    }
+}

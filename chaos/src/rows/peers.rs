@@ -143,7 +143,7 @@ async fn ended(mut stage: Stage) -> Result<Line> {
 /// The line of a run in which nothing, or next to nothing, arrived before anybody disturbed it.
 fn never_began(stage: &Stage) -> Result<Line> {
     let mut line = measured(stage)?;
-    line.reasons = vec!["hung at its start, before anything was done to it".to_owned()];
+    line.reasons = vec!["nothing or too little arrived before anything was done to it".to_owned()];
     let _ = std::fs::remove_dir_all(&stage.folder);
     Ok(line)
 }

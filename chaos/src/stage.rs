@@ -150,7 +150,7 @@ impl Stage {
             Ok((arrived >= count).then_some(()))
         };
         let waited = until(LIMIT, &cause, probe).await;
-        waited.with_context(|| format!("after {} records, see {}", self.arrived(), self.folder.display()))
+        waited.with_context(|| format!("after {} records, see {}", self.arrived(), shown(&self.folder)))
     }
 
     /// Waits until a part has said something in its log.
@@ -220,7 +220,7 @@ impl Stage {
         let process = self.running.get_mut(part);
         let process = process.with_context(|| format!("{part} was not started"))?;
         let ended = process.end(limit).await;
-        let code = ended.with_context(|| format!("{part}, see {}", self.folder.display()))?;
+        let code = ended.with_context(|| format!("{part}, see {}", shown(&self.folder)))?;
         self.ended.insert(part.to_owned(), code);
         self.running.remove(part);
         Ok(code)

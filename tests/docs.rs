@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use pypz::ExitStatus;
 use pypz::port::SETTINGS;
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -19,6 +19,7 @@ const PAGES: [&str; 10] = [
     "docs/security.md",
     "docs/pipeline-files.md",
     "docs/migration.md",
+    "docs/reliability.md",
 ];
 
 fn root() -> &'static Path {
@@ -55,6 +56,7 @@ fn sources() -> String {
         "pypz-kafka-io",
         "pypz-rabbitmq-io",
         "pypz-testkit",
+        "chaos",
         "xtask",
     ];
     let files = folders.iter().flat_map(|folder| files(folder, "rs"));

@@ -18,6 +18,8 @@ pub mod channel;
 pub mod codec;
 pub mod error;
 pub mod executor;
+#[doc(hidden)]
+pub mod fail_point;
 pub mod name;
 pub mod operator;
 pub mod parameter;

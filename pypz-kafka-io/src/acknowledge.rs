@@ -18,7 +18,7 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use tokio::sync::Notify;
 
 use crate::clients::Trouble;
-use crate::error::{is_denied, words};
+use crate::error::{is_denied, is_missing, words};
 
 /// The most records of a block, unless somebody asks earlier.
 const BLOCK_RECORDS: u32 = 1_024;
@@ -56,6 +56,8 @@ struct InTransactions {
 enum Failure {
     Lost(String),
     Denied(String),
+    /// The topic is not there any more.
+    Missing(String),
 }
 
 #[derive(Default)]
@@ -171,6 +173,13 @@ impl Acknowledgements {
             (Some(Failure::Denied(reason)), _) => Err(ChannelError::Authentication {
                 location: self.location.clone(),
                 reason: format!("{}: {reason}", self.channel),
+            }),
+            (Some(Failure::Missing(reason)), _) => Err(ChannelError::Mismatch {
+                object: format!("topic {}", self.channel),
+                reason: format!(
+                    "it was deleted by someone else; {} records are not acknowledged: {reason}",
+                    self.in_flight().max(1)
+                ),
             }),
             (Some(Failure::Lost(reason)), Some(transactions)) => Err(ChannelError::Aborted {
                 operator: transactions.operator.clone(),
@@ -341,9 +350,10 @@ impl ProducerContext for Deliveries {
                     _ => words(error),
                 };
                 let reason = format!("partition {}: {reason}", message.partition());
-                let _ = writer.failure.set(match is_denied(error) {
-                    true => Failure::Denied(reason),
-                    false => Failure::Lost(reason),
+                let _ = writer.failure.set(match error {
+                    error if is_denied(error) => Failure::Denied(reason),
+                    error if is_missing(error) => Failure::Missing(reason),
+                    _ => Failure::Lost(reason),
                 });
                 writer.changed.notify_one();
             }

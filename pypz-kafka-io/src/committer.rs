@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use pypz_core::ChannelError;
 use pypz_core::channel::Committer;
+use pypz_core::fail_point;
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -133,7 +134,9 @@ pub(crate) fn commit_noted(consumer: &BaseConsumer<ReaderContext>, topic: &str, 
     if offsets.count() == 0 {
         return;
     }
+    fail_point::pass("kafka.commit");
     let committed = consumer.commit(&offsets, CommitMode::Sync);
+    fail_point::pass("kafka.committed");
     let mut positions = context.lock();
     match committed {
         Ok(()) => {

@@ -4,8 +4,14 @@ use pypz_core::ChannelError;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
-/// An error of a channel's objects or clients.
+/// An error of a channel's objects or clients. A topic that is not there, although the channel is open, was deleted.
 pub(crate) fn transport(channel: &str, doing: &str, error: &KafkaError) -> ChannelError {
+    if is_missing(error) {
+        return ChannelError::Mismatch {
+            object: format!("topic {channel}"),
+            reason: format!("{doing}: it was deleted by someone else ({})", words(error)),
+        };
+    }
     ChannelError::Transport {
         channel: channel.to_owned(),
         reason: format!("{doing}: {}", words(error)),
@@ -114,4 +120,19 @@ pub(crate) fn is_transient(error: &KafkaError) -> bool {
                 | Code::NetworkException
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_that_is_gone_is_a_mismatch_and_a_broker_that_is_gone_is_not() {
+        let gone = KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition);
+        let error = transport("pl.clean.lines", "asking for the end", &gone);
+        assert!(matches!(error, ChannelError::Mismatch { .. }), "{error}");
+        let away = KafkaError::MetadataFetch(RDKafkaErrorCode::AllBrokersDown);
+        let error = transport("pl.clean.lines", "asking for the end", &away);
+        assert!(matches!(error, ChannelError::Transport { .. }), "{error}");
+    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pypz_core::ChannelError;
 use pypz_core::channel::{StatusEvent, StatusLog};
+use pypz_core::fail_point;
 use pypz_core::protocol::{Side, StatusRecord};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -218,6 +219,7 @@ impl StatusLog for KafkaStatusLog {
                 .key(KEY)
                 .payload(&record.bytes),
         );
+        fail_point::pass("kafka.status");
         sent.map_err(|(error, _)| crate::error::transport(&self.channel, "publishing status", &error))
     }
 }

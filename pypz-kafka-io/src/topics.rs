@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pypz_core::ChannelError;
 use pypz_core::channel::{ChannelSpec, Delivery, PoisonPolicy};
+use pypz_core::fail_point;
 use pypz_core::protocol::Side;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
@@ -98,6 +99,7 @@ pub(crate) async fn create(clients: &Arc<Clients>, spec: &ChannelSpec) -> Result
             }
         }
     }
+    fail_point::pass("kafka.topics.created");
     exists(clients, spec, spec.timing.patience).await
 }
 
@@ -350,6 +352,7 @@ pub(crate) async fn delete(
             }
         }
     }
+    fail_point::pass("kafka.topics.deleted");
     // The group holds nothing any more; one that was never used is not there.
     let groups: Vec<String> = plain::groups(spec).chain([group(spec)]).collect();
     let groups: Vec<&str> = groups.iter().map(String::as_str).collect();

@@ -13,6 +13,7 @@ use pypz_core::ChannelError;
 use pypz_core::channel::{
     ChannelSpec, ChannelWriter, Consumed, Resumed, TransactionScope, Transactor, WriteProgress,
 };
+use pypz_core::fail_point;
 use pypz_core::protocol::RunId;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext;
@@ -146,7 +147,18 @@ impl Transactor for KafkaTransactor {
         );
         let clients = self.connection.clients()?;
         let failed = move |error: KafkaError| judge(&clients, &operator, &error);
-        blocking(move || commit(&producer, offsets, patience).map_err(failed)).await?;
+        let committed = within(patience + REQUEST, move || {
+            commit(&producer, offsets, patience).map_err(failed)
+        });
+        committed.await.unwrap_or_else(|| {
+            Err(ChannelError::Aborted {
+                operator: self.scope.operator.clone(),
+                reason: format!(
+                    "the client did not return from a commit for {} s",
+                    (patience + REQUEST).as_secs()
+                ),
+            })
+        })?;
         for writer in &open.writers {
             writer.committed();
         }
@@ -170,6 +182,22 @@ impl Transactor for KafkaTransactor {
     async fn close(&self) {
         self.abort().await;
     }
+}
+
+/// Does what blocks on a thread of its own; `None` if it does not return in time, and then it is left to itself.
+///
+/// librdkafka's `send_offsets_to_transaction` may go on for ever, whatever time it is given, if the group's coordinator goes away
+/// behind it (librdkafka #5456). Whoever begins next fences its producer. On the runtime's own threads such a call would keep the
+/// process from its end.
+async fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("pypz-kafka-txn".to_owned());
+    let started = thread.spawn(move || {
+        // Nobody waits for it any more if it took too long.
+        let _ = answer.send(work());
+    });
+    started.ok()?;
+    tokio::time::timeout(limit, answered).await.ok()?.ok()
 }
 
 /// The positions of one group.
@@ -293,6 +321,7 @@ fn begin(
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     let producer = producer.map_err(failed)?;
+    fail_point::pass("kafka.transaction.initialised");
     producer.begin_transaction().map_err(failed)?;
     let (own, resumed) = own_position::read(clients, scope, run, patience)?;
     let open = Open {
@@ -341,10 +370,13 @@ fn commit(
             done => return done,
         }
     };
+    fail_point::pass("kafka.transaction.drained");
     for (list, group) in &offsets {
         insistently(&|| producer.send_offsets_to_transaction(list, group, REQUEST))?;
     }
+    fail_point::pass("kafka.transaction.offsets");
     insistently(&|| producer.commit_transaction(REQUEST))?;
+    fail_point::pass("kafka.transaction.committed");
     producer.begin_transaction()
 }
 
@@ -381,6 +413,15 @@ fn is_fenced(error: &KafkaError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_never_returns_is_given_up_and_one_that_returns_is_not() {
+        let (end, never) = std::sync::mpsc::sync_channel::<()>(1);
+        let stuck = within(Duration::from_millis(20), move || never.recv().is_ok());
+        assert_eq!(stuck.await, None);
+        drop(end);
+        assert_eq!(within(REQUEST, || 7).await, Some(7));
+    }
 
     #[test]
     fn an_id_names_the_replicas_that_live_together() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pypz_core::ChannelError;
 use pypz_core::channel::{ChannelSpec, ChannelWriter, Details, EncodedBatch, Run, WriteProgress};
+use pypz_core::fail_point;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
@@ -65,6 +66,7 @@ impl ChannelWriter for KafkaChannelWriter {
 
     fn write(&mut self, batch: &Arc<EncodedBatch>, runs: &[Run], from: usize) -> Result<usize, ChannelError> {
         self.acknowledgements.check()?;
+        fail_point::pass("kafka.produce");
         let block = self.acknowledgements.block();
         let mut written = 0_u32;
         let (mut failed, is_plain) = (None, self.spec.has_plain_readers());
@@ -91,6 +93,7 @@ impl ChannelWriter for KafkaChannelWriter {
             }
         }
         self.acknowledgements.wrote(written);
+        fail_point::pass("kafka.produced");
         match failed {
             None => Ok(written as usize),
             Some(error) => Err(match self.acknowledgements.operator() {

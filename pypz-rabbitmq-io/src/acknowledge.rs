@@ -9,6 +9,8 @@ use futures::future::{BoxFuture, MaybeDone, maybe_done};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Error};
 
+use pypz_core::fail_point;
+
 use crate::clients::{Clients, Pauses};
 use crate::error::{is_missing, is_refusal, is_starting, transport, words};
 use crate::outbox::{Content, Outbox, Outgoing, WINDOW};
@@ -177,8 +179,10 @@ impl<'a> Publisher<'a> {
                 .await
         };
         let mut confirm = maybe_done(publishing.boxed());
+        fail_point::pass("rabbitmq.publish");
         // lapin takes the frames over when it is looked at for the first time, in the order of the calls.
         let _ = (&mut confirm).now_or_never();
+        fail_point::pass("rabbitmq.published");
         confirm
     }
 
@@ -197,6 +201,7 @@ impl<'a> Publisher<'a> {
             confirmed.extend(self.confirms.pop_front().map(|(message, _)| message));
         }
         if !confirmed.is_empty() {
+            fail_point::pass("rabbitmq.confirmed");
             self.outbox.confirmed(&confirmed);
         }
         collected

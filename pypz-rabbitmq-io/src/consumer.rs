@@ -13,6 +13,7 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer, Error};
 use pypz_core::ChannelError;
+use pypz_core::fail_point;
 
 use crate::clients::{Clients, Pauses};
 use crate::error::{is_missing, is_refusal, is_starting, words};
@@ -225,6 +226,9 @@ impl Task<'_> {
             return Ok(());
         }
         let (due, up_to) = self.inbox.lock().due();
+        if due.is_some() {
+            fail_point::pass("rabbitmq.acknowledge");
+        }
         match due {
             None => {}
             Some(Acknowledge::UpTo(tag)) => {
@@ -240,6 +244,7 @@ impl Task<'_> {
                 }
             }
         }
+        fail_point::pass("rabbitmq.acknowledged");
         let is_waited_for = {
             let state = self.inbox.lock();
             state.flushing > 0 && !state.waits_for_given_back()

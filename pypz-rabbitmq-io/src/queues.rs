@@ -13,6 +13,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Error, ExchangeKind};
 use pypz_core::ChannelError;
 use pypz_core::channel::{ChannelSpec, Delivery, PoisonPolicy};
+use pypz_core::fail_point;
 use pypz_core::protocol::Side;
 
 use crate::clients::{Clients, LOOK_AGAIN};
@@ -148,6 +149,7 @@ async fn declare(opened: &Channel, spec: &ChannelSpec) -> Result<(), Error> {
     opened
         .exchange_declare(channel.into(), kind, durable, FieldTable::default())
         .await?;
+    fail_point::pass("rabbitmq.exchange.declared");
     let dead = spec.dead_letters_name();
     if !spec.is_plain() || spec.on_poison == PoisonPolicy::DeadLetter {
         let quorum = table([("x-queue-type", text("quorum"))]);
@@ -174,6 +176,7 @@ async fn declare(opened: &Channel, spec: &ChannelSpec) -> Result<(), Error> {
             .queue_bind(queue.into(), channel.into(), key.as_str().into(), bind, none)
             .await?;
     }
+    fail_point::pass("rabbitmq.queues.declared");
     for side in Side::BOTH {
         let arguments = table([
             ("x-queue-type", text("stream")),
@@ -372,6 +375,7 @@ pub(crate) async fn delete(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result
                 opened
                     .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
                     .await?;
+                fail_point::pass("rabbitmq.queue.deleted");
             }
             opened
                 .exchange_delete(spec.name().into(), ExchangeDeleteOptions::default())

@@ -13,6 +13,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Consumer, Error, PublisherConfirm};
 use pypz_core::ChannelError;
 use pypz_core::channel::{ChannelSpec, StatusEvent, StatusLog};
+use pypz_core::fail_point;
 use pypz_core::protocol::{Layout, MemberId, Side, StatusRecord, sign_of_life};
 use tokio::sync::mpsc;
 
@@ -142,6 +143,7 @@ async fn publish(
     properties: BasicProperties,
 ) -> Result<PublisherConfirm, Error> {
     let options = BasicPublishOptions::default();
+    fail_point::pass("rabbitmq.status");
     channel
         .basic_publish("".into(), stream.into(), options, bytes, properties)
         .await
@@ -183,6 +185,7 @@ impl Listening {
         let [readers, writers] = &mut consumers[..] else {
             return Ok(());
         };
+        let mut unanswered = 0;
         loop {
             let (place, delivery) = tokio::select! {
                 delivery = readers.next() => (0, delivery),
@@ -194,7 +197,12 @@ impl Listening {
                 );
             };
             let delivery = delivery?;
-            delivery.acker.ack(BasicAckOptions::default()).await?;
+            // On a stream an acknowledgement asks for more and says nothing of what was heard: a half window at a time is enough.
+            unanswered += 1;
+            if unanswered >= PREFETCH / 2 {
+                unanswered = 0;
+                delivery.acker.ack(BasicAckOptions { multiple: true }).await?;
+            }
             if self.hear(place, delivery).await.is_err() {
                 return Ok(());
             }

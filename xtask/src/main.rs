@@ -1,8 +1,9 @@
-//! Tasks of the workspace: `cargo xtask bench|brokers|setup|test|msrv`.
+//! Tasks of the workspace: `cargo xtask bench|brokers|chaos|setup|test|msrv`.
 #![allow(clippy::print_stdout, reason = "what a task finds out is printed")]
 
 mod bench;
 mod brokers;
+mod chaos;
 mod msrv;
 mod process;
 mod python;
@@ -28,6 +29,15 @@ enum Task {
     /// Runs real message brokers on the loopback interface, for development and for the tests
     #[command(subcommand)]
     Brokers(brokers::Action),
+    /// Breaks running pipelines at random and counts the records: the matrix of faults, on brokers of its own
+    ///
+    /// `cargo xtask chaos --help` says what there is to choose.
+    #[command(disable_help_flag = true)]
+    Chaos {
+        /// Arguments of the chaos program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Installs what a Debian machine with Rust lacks to build and to test the workspace
     Setup,
     /// Runs all tests, against a broker which it starts and stops if none is given
@@ -70,7 +80,10 @@ fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Bench { quick, only } => bench::run(quick, &only),
         Task::Brokers(action) => brokers::run(&action),
-        Task::Setup => setup::ensure(&[setup::BUILD, setup::KAFKA].concat()).map(|()| ExitCode::SUCCESS),
+        Task::Chaos { arguments } => chaos::run(&arguments),
+        Task::Setup => {
+            setup::ensure(&[setup::BUILD, setup::KAFKA, setup::CHAOS].concat()).map(|()| ExitCode::SUCCESS)
+        }
         Task::Test {
             mixed_full,
             arguments,

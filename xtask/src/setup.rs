@@ -59,6 +59,20 @@ pub(crate) const BUILD: &[Need] = &[
     },
 ];
 
+/// What it takes to break pipelines: clocks that are wrong, signals.
+pub(crate) const CHAOS: &[Need] = &[
+    Need {
+        name: "faketime",
+        package: "faketime",
+        present: || runs("faketime"),
+    },
+    Need {
+        name: "kill",
+        package: "procps",
+        present: || succeeds(Command::new("kill").arg("-l")),
+    },
+];
+
 /// What it takes to install pypz-python.
 pub(crate) const PYTHON: &[Need] = &[Need {
     name: "Python with venv and pip",

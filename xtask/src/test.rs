@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
-use crate::brokers::{self, Borrowed, Kind, Security};
+use crate::brokers::{self, Borrowed, Kind, Purpose};
 use crate::{cargo, python, setup};
 
 /// Where the tests look for each broker: the environment variable, and the scheme that stands before its value in a
@@ -52,7 +52,7 @@ fn with_brokers(borrowed: &mut Vec<Borrowed>, mut tests: Command) -> Result<Exit
     plain_brokers(borrowed, &mut tests)?;
     // The tests of security find these by their state files.
     for kind in [Kind::Kafka, Kind::Rabbitmq] {
-        borrowed.push(brokers::borrow(kind, Security::Secure)?);
+        borrowed.push(brokers::borrow(kind, Purpose::Secure)?);
     }
     let status = tests.status().context("cannot run cargo test")?;
     let code = status
@@ -68,7 +68,7 @@ pub(crate) fn plain_brokers(borrowed: &mut Vec<Borrowed>, command: &mut Command)
         let address = if let Ok(address) = std::env::var(variable) {
             address
         } else {
-            let broker = brokers::borrow(kind, Security::Plain)?;
+            let broker = brokers::borrow(kind, Purpose::Plain)?;
             let address = broker.location().trim_start_matches(scheme).to_owned();
             borrowed.push(broker);
             address

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::channel::{ChannelSession, Committer, WriteProgress};
 use crate::error::ChannelError;
+use crate::fail_point;
 use crate::protocol::{LocalEvent, MemberId};
 
 /// The most checkpoints that wait; beyond them neighbours are joined, which commits later but never too early.
@@ -99,6 +100,7 @@ impl CommitTracker {
             }
         }
         if let Some(checkpoint) = reached {
+            fail_point::pass("commit.due");
             if let (Some(log), Some(text)) = (&self.source, checkpoint.source) {
                 log.session.tell(log.member, LocalEvent::Source(text));
             }

@@ -12,6 +12,7 @@ use crate::channel::{
     transport_for,
 };
 use crate::error::ChannelError;
+use crate::fail_point;
 use crate::operator::ErasedOperator;
 use crate::pipeline::{PlannedInput, PlannedOutput, PlannedReplica};
 use crate::port::{Closing, InputLink, OutputLink};
@@ -55,6 +56,7 @@ pub(super) async fn open(
         futures::future::try_join_all(outputs),
     )
     .await?;
+    fail_point::pass("ports.joined");
     let mut inputs: Vec<Option<JoinedInput>> = inputs.into_iter().map(Some).collect();
     let first = outputs.first().zip(planned.outputs.first());
     let source = first.filter(|_| is_source).map(|(place, output)| SourceLog {
@@ -364,6 +366,7 @@ pub(super) async fn close(operator: &mut dyn ErasedOperator, closing: &Closing) 
             failed.get_or_insert(error);
         }
     }
+    fail_point::pass("outputs.closed");
     for (_, port) in operator.input_ports() {
         let closing = match &failed {
             Some(error) => Closing::Failed(error.to_string().into()),

@@ -20,6 +20,7 @@ use super::settlement::{Progressed, Settlement};
 use super::{Outcome, Phase, State, next};
 use crate::Result;
 use crate::error::{ChannelError, ExecutionError, ExitStatus};
+use crate::fail_point;
 use crate::operator::{Commit, Context, ErasedOperator, Progress, Threading};
 use crate::pipeline::PlannedReplica;
 use crate::plugin::Plugin;
@@ -229,6 +230,7 @@ impl Replica {
             self.round.clone(),
         )
         .await?;
+        fail_point::pass("ports.opened");
         self.settlement = opened.settlement;
         self.cx.goes_on(opened.position);
         Ok(())
@@ -244,6 +246,7 @@ impl Replica {
             let Some(progress) = self.call_running().await? else {
                 return Ok(Outcome::Interrupted);
             };
+            fail_point::pass("running.returned");
             let commits = self.cx.take_commit();
             if commits || !manual {
                 let progressed = self.progressed();
@@ -320,7 +323,10 @@ impl Replica {
             // All of it is committed or given up: while the ports wait for peers, nobody in the round waits for this one.
             round.gone();
         }
-        match ports::close(self.operator.as_mut(), &closing).await {
+        fail_point::pass("ports.close");
+        let closed = ports::close(self.operator.as_mut(), &closing).await;
+        fail_point::pass("ports.closed");
+        match closed {
             Some(error) => Err(error.into()),
             None => Ok(match closing {
                 Closing::Finished => Outcome::Done,
@@ -332,6 +338,7 @@ impl Replica {
 
     /// Has everything acknowledged and committed, up to now or to what was noted last.
     async fn settle(&mut self, up_to_now: bool) -> Result<(), ChannelError> {
+        fail_point::pass("settle");
         if self.settlement.needs_flush() {
             ports::flush(self.operator.as_mut()).await?;
         }
@@ -339,7 +346,9 @@ impl Replica {
             let progressed = self.progressed();
             self.settlement.note(progressed).await?;
         }
-        self.settlement.finish().await
+        self.settlement.finish().await?;
+        fail_point::pass("settled");
+        Ok(())
     }
 
     /// The transaction came to nothing: a new operator begins again from what is committed. Whatever the old one has kept

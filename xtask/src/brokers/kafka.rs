@@ -44,7 +44,7 @@ impl Broker for Kafka {
     fn prepare(&self, site: &Site, port: u16) -> Result<()> {
         fetch(&site.home)?;
         write(&site.home.join("log4j2.xml"), LOG4J)?;
-        write(&properties(&site.home), &configuration(&site.data, port))?;
+        write(&properties(&site.home), &configuration(&site.data, port, &[]))?;
         if !site.data.join("meta.properties").exists() {
             format(site, &[])?;
         }
@@ -130,14 +130,24 @@ pub(super) fn session_ms(data: &Path) -> u32 {
     if was_killed { 5_000 } else { 60_000 }
 }
 
-fn configuration(data: &Path, port: u16) -> String {
+/// The configuration of a broker; `detours` are further listeners for clients, each with the port that it tells them.
+pub(super) fn configuration(data: &Path, port: u16, detours: &[(u16, u16)]) -> String {
     let (controller, session) = (port + 1, session_ms(data));
+    let named = |separator: &str, of: fn(usize, (u16, u16)) -> String| -> String {
+        let detours = detours.iter().enumerate();
+        detours
+            .map(|(at, ports)| format!("{separator}{}", of(at, *ports)))
+            .collect()
+    };
+    let listeners = named(",", |at, (here, _)| format!("DETOUR{at}://127.0.0.1:{here}"));
+    let advertised = named(",", |at, (_, there)| format!("DETOUR{at}://127.0.0.1:{there}"));
+    let protocols = named(",", |at, _| format!("DETOUR{at}:PLAINTEXT"));
     format!(
         "process.roles=broker,controller
 node.id=1
-listeners=CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=CLIENTS://127.0.0.1:{port}
-listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}
+advertised.listeners=CLIENTS://127.0.0.1:{port}{advertised}
+listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
 inter.broker.listener.name=CLIENTS
 controller.listener.names=CONTROLLER
 controller.quorum.voters=1@127.0.0.1:{controller}

@@ -76,6 +76,16 @@ pub(crate) fn restart(broker: &dyn Broker, kill: bool) -> Result<Status> {
     start(broker, port)
 }
 
+/// Kills the broker if it runs; its data and the note of its port stay.
+pub(crate) fn halt(broker: &dyn Broker) -> Result<()> {
+    match known(broker)? {
+        Some((site, state)) if process::is_alive(state.pid, &site.home) => {
+            process::stop(state.pid, &site.home, true)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Stops the broker if it runs, and removes its data.
 pub(crate) fn down(broker: &dyn Broker) -> Result<()> {
     let Some((site, state)) = known(broker)? else {

@@ -4,6 +4,7 @@
 //! its own, so that it runs beside the plain one.
 
 mod certificates;
+mod chaos;
 mod kafka;
 mod lifecycle;
 mod rabbitmq;
@@ -49,20 +50,26 @@ pub(crate) enum Kind {
     Rabbitmq,
 }
 
-/// Whether a broker wants to know who its clients are.
+/// What a broker is for. Those for different purposes run beside each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Security {
+pub(crate) enum Purpose {
+    /// Development and tests.
     Plain,
+    /// Tests of who is let in.
     Secure,
+    /// To be broken by `cargo xtask chaos`.
+    Chaos,
 }
 
 impl Kind {
-    fn broker(self, security: Security) -> &'static dyn Broker {
-        match (self, security) {
-            (Self::Kafka, Security::Plain) => &kafka::Kafka,
-            (Self::Kafka, Security::Secure) => &secure_kafka::SecureKafka,
-            (Self::Rabbitmq, Security::Plain) => &rabbitmq::RabbitMq,
-            (Self::Rabbitmq, Security::Secure) => &secure_rabbitmq::SecureRabbitMq,
+    fn broker(self, purpose: Purpose) -> &'static dyn Broker {
+        match (self, purpose) {
+            (Self::Kafka, Purpose::Plain) => &kafka::Kafka,
+            (Self::Kafka, Purpose::Secure) => &secure_kafka::SecureKafka,
+            (Self::Kafka, Purpose::Chaos) => &chaos::ChaosKafka,
+            (Self::Rabbitmq, Purpose::Plain) => &rabbitmq::RabbitMq,
+            (Self::Rabbitmq, Purpose::Secure) => &secure_rabbitmq::SecureRabbitMq,
+            (Self::Rabbitmq, Purpose::Chaos) => &chaos::ChaosRabbitMq,
         }
     }
 }
@@ -120,6 +127,8 @@ pub(crate) enum Action {
     },
     /// Stops them and removes their data
     Down(Selection),
+    /// Kills them; their data stays, and `restart` revives them
+    Halt(Selection),
     /// Prints whether they run; the exit code is not zero if one does not
     Status(Selection),
     /// Stops and starts them; their data stays
@@ -140,29 +149,28 @@ pub(crate) struct Selection {
     /// The secure ones, with TLS, users and certificates, which run beside the plain ones
     #[arg(long)]
     secure: bool,
+    /// Those of `cargo xtask chaos`, which run beside the others
+    #[arg(long, conflicts_with = "secure")]
+    chaos: bool,
     /// Prints JSON
     #[arg(long)]
     json: bool,
 }
 
 impl Selection {
-    /// The selected brokers; all that there are only if neither a name nor `--secure` says which.
+    /// The selected brokers; all that there are only if neither a name nor a purpose says which.
     fn brokers(&self, action: &Action) -> Vec<&'static dyn Broker> {
         let kinds = self
             .name
             .map_or(Kind::value_variants().to_vec(), |kind| vec![kind]);
-        let securities: &[Security] = match (self.secure, self.name, action) {
-            (true, ..) => &[Security::Secure],
-            (false, None, Action::Down(_)) => &[Security::Plain, Security::Secure],
-            (false, ..) => &[Security::Plain],
+        let purposes: &[Purpose] = match (self.secure, self.chaos, self.name, action) {
+            (true, ..) => &[Purpose::Secure],
+            (_, true, ..) => &[Purpose::Chaos],
+            (.., None, Action::Down(_)) => &[Purpose::Plain, Purpose::Secure, Purpose::Chaos],
+            _ => &[Purpose::Plain],
         };
-        let of = |security: &Security| {
-            kinds
-                .iter()
-                .map(|kind| kind.broker(*security))
-                .collect::<Vec<_>>()
-        };
-        securities.iter().flat_map(of).collect()
+        let of = |purpose: &Purpose| kinds.iter().map(|kind| kind.broker(*purpose)).collect::<Vec<_>>();
+        purposes.iter().flat_map(of).collect()
     }
 }
 
@@ -171,6 +179,7 @@ pub(crate) fn run(action: &Action) -> Result<ExitCode> {
     let (Action::Up { selection, .. }
     | Action::Down(selection)
     | Action::Restart { selection, .. }
+    | Action::Halt(selection)
     | Action::Status(selection)) = action;
     let brokers = selection.brokers(action);
     let mut found = Vec::new();
@@ -179,6 +188,10 @@ pub(crate) fn run(action: &Action) -> Result<ExitCode> {
             Action::Up { port, .. } => Some(lifecycle::up(broker, *port)?.0),
             Action::Restart { kill, .. } => Some(lifecycle::restart(broker, *kill)?),
             Action::Status(_) => lifecycle::status(broker)?,
+            Action::Halt(_) => {
+                lifecycle::halt(broker)?;
+                None
+            }
             Action::Down(_) => {
                 lifecycle::down(broker)?;
                 None
@@ -190,7 +203,7 @@ pub(crate) fn run(action: &Action) -> Result<ExitCode> {
     let ready = found
         .iter()
         .all(|(_, status)| status.as_ref().is_some_and(|status| status.ready));
-    Ok(if ready || matches!(action, Action::Down(_)) {
+    Ok(if ready || matches!(action, Action::Down(_) | Action::Halt(_)) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -248,8 +261,8 @@ pub(crate) struct Borrowed {
 }
 
 /// Returns a running broker; if the usual port is taken by somebody else it runs on another one.
-pub(crate) fn borrow(kind: Kind, security: Security) -> Result<Borrowed> {
-    let broker = kind.broker(security);
+pub(crate) fn borrow(kind: Kind, purpose: Purpose) -> Result<Borrowed> {
+    let broker = kind.broker(purpose);
     let (status, started) = lifecycle::up_on_a_free_port(broker)?;
     Ok(Borrowed {
         broker,

@@ -5,6 +5,7 @@ use crate::Result;
 use crate::error::ChannelError;
 use crate::executor::Outcome;
 use crate::executor::services::start_order;
+use crate::fail_point;
 use crate::operator::ErasedOperator;
 use crate::plugin::Plugin;
 
@@ -38,10 +39,12 @@ impl Replica {
         if !self.is_principal() {
             return Ok(Outcome::Done);
         }
+        fail_point::pass("resources.create");
         for input in &self.planned.inputs {
             let connection = self.shared.connections.connection(&input.channel).await?;
             connection.reader(&input.channel, 0)?.create_resources().await?;
         }
+        fail_point::pass("resources.created");
         for name in start_order(&self.planned.plugins) {
             if let Some(handler) = plugin(&mut self.operator, name).and_then(Plugin::as_resource_handler) {
                 handler
@@ -57,6 +60,7 @@ impl Replica {
         if !self.is_principal() {
             return Ok(Outcome::Done);
         }
+        fail_point::pass("resources.delete");
         for name in start_order(&self.planned.plugins).into_iter().rev() {
             if let Some(handler) = plugin(&mut self.operator, name).and_then(Plugin::as_resource_handler) {
                 handler
@@ -73,6 +77,7 @@ impl Replica {
                 deleted => deleted?,
             }
         }
+        fail_point::pass("resources.deleted");
         Ok(Outcome::Done)
     }
 

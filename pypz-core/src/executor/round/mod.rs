@@ -24,6 +24,7 @@ use state::{Due, Member, Phase, Place, State};
 use super::connections::Connections;
 use crate::channel::{TransactionScope, Transactor};
 use crate::error::ChannelError;
+use crate::fail_point;
 use crate::protocol::RunId;
 
 /// How long a transaction stays open.
@@ -252,8 +253,12 @@ impl Round {
                 Due::Abort(error) => return Some(error),
                 Due::Nothing => return None,
             };
+            fail_point::pass("round.commit");
             match transactor.commit(&consumed, run).await {
-                Ok(()) => self.change(State::committed),
+                Ok(()) => {
+                    fail_point::pass("round.committed");
+                    self.change(State::committed);
+                }
                 Err(error @ ChannelError::Aborted { .. }) => return Some(error),
                 Err(error) => {
                     self.change(|state| state.phase = Phase::Failed(error));

@@ -128,13 +128,14 @@ fn every_link_to_a_file_or_heading_leads_somewhere() {
 
 #[test]
 fn every_block_says_its_language_and_none_is_ignored() {
-    const KNOWN: [&str; 6] = [
+    const KNOWN: [&str; 7] = [
         "rust",
         "rust,no_run",
         "rust,compile_fail,E0308",
         "toml",
         "yaml",
         "console",
+        "python",
     ];
     for page in PAGES {
         let text = read(page);

@@ -23,7 +23,7 @@ use super::{Codec, CodecError, DECODE_BUDGET};
 /// both sides.
 pub struct Avro {
     schema: &'static Schema,
-    bounds: Option<Bounds>,
+    bounds: Bounds,
     writer: GenericDatumWriter<'static>,
     reader: GenericDatumReader<'static>,
 }
@@ -63,18 +63,16 @@ impl<T: AvroSchema + Serialize + DeserializeOwned + 'static> Codec<T> for Avro {
         self.writer
             .write_ser(buffer, value)
             .map_err(|error| refused(error.to_string()))?;
-        match (&self.bounds, buffer.get(start..)) {
-            (Some(bounds), Some(datum)) => bounds.check(datum).map_err(refused),
+        match buffer.get(start..) {
+            Some(datum) if self.bounds.are_needed() => self.bounds.check(datum).map_err(refused),
             _ => Ok(()),
         }
     }
 
     fn decode(&mut self, bytes: &[u8]) -> Result<T, CodecError> {
-        if let Some(bounds) = &self.bounds {
-            bounds
-                .check(bytes)
-                .map_err(|reason| CodecError::decode(type_name::<T>(), reason))?;
-        }
+        self.bounds
+            .check_hostile(bytes)
+            .map_err(|reason| CodecError::decode(type_name::<T>(), reason))?;
         let mut rest = bytes;
         let value = self
             .reader

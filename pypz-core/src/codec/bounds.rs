@@ -1,7 +1,8 @@
-//! What the bytes of an Avro datum do not bound by themselves: how deep a recursive type goes, and how many items that
-//! take no bytes an array has.
+//! What the bytes of an Avro datum do not bound by themselves: how deep a recursive type goes, how many items that take no
+//! bytes an array has, and how long a text says that it is.
 //!
-//! `apache-avro` decodes both as they come: ten bytes ask for 2^62 empty items, a megabyte for a stack a million deep.
+//! `apache-avro` takes all three as they come: ten bytes ask for 2^62 empty items, a megabyte for a stack a million deep, and
+//! four for 64 MiB, which are filled with zeros before it is seen that they are not there.
 
 use std::collections::HashMap;
 
@@ -18,6 +19,8 @@ pub(super) const MAX_EMPTY_ITEMS: u64 = 65_536;
 pub(super) struct Bounds {
     schema: &'static Schema,
     named: HashMap<&'static Name, &'static Schema>,
+    /// Whether the type refers to itself or has arrays of items without bytes.
+    unbounded: bool,
 }
 
 /// What was found on the way through a datum.
@@ -28,14 +31,34 @@ struct Walk<'a> {
 }
 
 impl Bounds {
-    /// `None` for the schemas of which every datum is bounded by its bytes: those that do not refer to themselves and have
-    /// no array of items without bytes.
-    pub(super) fn of(schema: &'static Schema) -> Option<Self> {
+    pub(super) fn of(schema: &'static Schema) -> Self {
         let mut named = HashMap::new();
         let mut recursive = false;
         collect(schema, &mut named, &mut Vec::new(), &mut recursive);
-        let bounds = Self { schema, named };
-        (recursive || bounds.has_empty_items(schema)).then_some(bounds)
+        let mut bounds = Self {
+            schema,
+            named,
+            unbounded: false,
+        };
+        bounds.unbounded = recursive || bounds.has_empty_items(schema);
+        bounds
+    }
+
+    /// Whether every datum has to be looked through, on the way out, too: the bytes of the type bound nothing.
+    pub(super) const fn are_needed(&self) -> bool {
+        self.unbounded
+    }
+
+    /// Checks a datum from anybody, if there can be anything wrong with it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bounds::check`].
+    pub(super) fn check_hostile(&self, datum: &[u8]) -> Result<(), String> {
+        match self.unbounded || may_have_a_long_number(datum) {
+            true => self.check(datum),
+            false => Ok(()),
+        }
     }
 
     /// Checks a datum; what stands behind it is not looked at.
@@ -173,6 +196,15 @@ impl Bounds {
             }
         }
     }
+}
+
+/// Whether a number of more than three bytes may stand somewhere: a length of less than 1 MiB has at most three.
+fn may_have_a_long_number(datum: &[u8]) -> bool {
+    // Without an early end, so that the compiler takes many bytes at once.
+    let high = datum
+        .windows(3)
+        .fold(0, |high, bytes| high | (bytes[0] & bytes[1] & bytes[2]));
+    high & 0x80 != 0
 }
 
 /// Notes all named schemas, and whether one is referred to inside of itself.

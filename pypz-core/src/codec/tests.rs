@@ -180,8 +180,22 @@ fn an_array_of_items_without_bytes_is_refused_before_they_are_counted() {
 }
 
 #[test]
+fn a_length_beyond_the_datum_is_refused_before_anything_is_allocated() {
+    // 32 MiB, which the decoder's own budget allows.
+    let refusal = decoded::<String, Avro>(&[0x80, 0x80, 0x80, 0x20, b'x']).unwrap_err();
+    assert!(
+        refusal
+            .to_string()
+            .contains("33554432 bytes are wanted, 1 are left"),
+        "{refusal}"
+    );
+    let long = "\u{10ffff}".repeat(1 << 20);
+    assert_eq!(decoded::<String, Avro>(&encoded::<_, Avro>(&long)).unwrap(), long);
+}
+
+#[test]
 fn only_types_that_need_it_are_looked_through_before_they_are_decoded() {
-    let needs_it = |schema: Schema| bounds::Bounds::of(Box::leak(Box::new(schema))).is_some();
+    let needs_it = |schema: Schema| bounds::Bounds::of(Box::leak(Box::new(schema))).are_needed();
     assert!(needs_it(Link::get_schema()) && needs_it(Nothings::get_schema()));
     assert!(needs_it(Vec::<Link>::get_schema()));
     assert!(!needs_it(Nested::get_schema()) && !needs_it(Nothing::get_schema()));

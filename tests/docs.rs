@@ -54,6 +54,7 @@ fn sources() -> String {
         "pypz-kafka-io",
         "pypz-rabbitmq-io",
         "pypz-testkit",
+        "fuzz",
         "xtask",
     ];
     let files = folders.iter().flat_map(|folder| files(folder, "rs"));

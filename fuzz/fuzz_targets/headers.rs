@@ -4,7 +4,7 @@
 
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    pypz_fuzz::headers(bytes);
+    let _ = pypz_fuzz::headers(bytes);
 });
 
 #[cfg(not(fuzzing))]

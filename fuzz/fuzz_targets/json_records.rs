@@ -4,7 +4,7 @@
 
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    pypz_fuzz::json_records(bytes);
+    let _ = pypz_fuzz::json_records(bytes);
 });
 
 #[cfg(not(fuzzing))]

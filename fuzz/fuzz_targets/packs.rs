@@ -4,7 +4,7 @@
 
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    pypz_fuzz::packs(bytes);
+    let _ = pypz_fuzz::packs(bytes);
 });
 
 #[cfg(not(fuzzing))]

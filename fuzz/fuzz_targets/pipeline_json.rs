@@ -4,7 +4,7 @@
 
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    pypz_fuzz::pipeline_json(bytes);
+    let _ = pypz_fuzz::pipeline_json(bytes);
 });
 
 #[cfg(not(fuzzing))]

@@ -4,7 +4,7 @@
 
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    pypz_fuzz::status(bytes);
+    let _ = pypz_fuzz::status(bytes);
 });
 
 #[cfg(not(fuzzing))]

@@ -4,7 +4,7 @@
 
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    pypz_fuzz::templates(bytes);
+    let _ = pypz_fuzz::templates(bytes);
 });
 
 #[cfg(not(fuzzing))]

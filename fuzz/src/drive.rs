@@ -44,7 +44,7 @@ pub fn drive(name: &str, seed: u64, inputs: u64) -> u64 {
     thread::scope(|scope| {
         let search = scope.spawn(|| {
             for sample in &samples {
-                attempt(0, sample);
+                let _ = attempt(0, sample);
             }
             let mut mutator = Mutator::new(&samples, seed);
             let mut accepted = 0;

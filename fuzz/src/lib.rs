@@ -43,6 +43,7 @@ pub type Target = fn(&[u8]) -> Verdict;
 
 /// What became of an input that broke no promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
 pub enum Verdict {
     /// It meant something.
     Accepted,

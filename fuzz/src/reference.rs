@@ -171,7 +171,7 @@ impl Datum<'_> {
             number |= u64::from(byte & 0x7f) << (7 * place);
             if byte < 0x80 {
                 let half = (number / 2).cast_signed();
-                return Some(if number % 2 == 0 { half } else { !half });
+                return Some(if number.is_multiple_of(2) { half } else { !half });
             }
         }
         None

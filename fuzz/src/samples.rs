@@ -1,15 +1,13 @@
 //! Valid inputs of each target, and the malformed ones that are known to have hurt somebody.
 
+mod status;
+
 use std::collections::HashMap;
 
+use crate::types::{Empties, Empty, Flat, Keyed, Kind, Nested, Optional, Part, Tree};
 use pypz::channel::Details;
-use pypz::protocol::{End, MemberRange, MemberState, Process, Report, RunId, Side, encode};
 use pypz::{Avro, Codec, Json};
 use pypz_rabbitmq_io::fuzzing::pack;
-use uuid::Uuid;
-
-use crate::status::{layout, listener};
-use crate::types::{Empties, Empty, Flat, Keyed, Kind, Nested, Optional, Part, Tree};
 
 type Sample = (String, Vec<u8>);
 
@@ -19,7 +17,7 @@ pub fn samples(target: &str) -> Vec<Sample> {
     match target {
         "avro" => avro(),
         "json_records" => json_records(),
-        "status" => status(),
+        "status" => status::status(),
         "pipeline_yaml" => files(include_str!("samples/shop.yaml"), &YAML),
         "pipeline_json" => files(include_str!("samples/shop.json"), &JSON),
         "names" => texts(&NAMES),
@@ -162,116 +160,6 @@ fn json_records() -> Vec<Sample> {
         ("control_characters", b"\x02{\"\\u001b[31m\\n\":1}".to_vec()),
         ("not_utf8", b"\x02{\"text\":\"\xff\xfe\"}".to_vec()),
         ("number_beyond_all", b"\x02{\"delay\":1e999}".to_vec()),
-    ];
-    named.map(|(name, bytes)| (name.to_owned(), bytes)).into()
-}
-
-fn report(of: u64, members: Vec<MemberRange>) -> Report {
-    let run = RunId {
-        number: of,
-        id: Uuid::from_u64_pair(9, of),
-    };
-    let process = Process {
-        id: Uuid::from_u64_pair(2, of),
-        host: "there".to_owned(),
-        pid: 2,
-    };
-    Report {
-        run,
-        process,
-        members,
-        ends: vec![],
-        positions: vec![],
-        sources: vec![],
-    }
-}
-
-const fn range(first: u32, last: u32, epoch: u32, state: MemberState) -> MemberRange {
-    MemberRange {
-        first,
-        last,
-        epoch,
-        state,
-        cause: None,
-    }
-}
-
-fn line(side: Side, report: Report) -> Vec<u8> {
-    let sign: &[u8] = if side == Side::Readers { b"r" } else { b"w" };
-    [sign, &encode(&layout(), side, report, 12).bytes, b"\n"].concat()
-}
-
-fn status() -> Vec<Sample> {
-    use MemberState::{Claimed, Closed, Failed, Opened, Started, Stopped};
-    let readers = |state| line(Side::Readers, report(1, vec![range(0, 2, 1, state)]));
-    let writers = |state| {
-        let mut said = report(1, vec![range(0, 1, 1, state)]);
-        said.ends = vec![End {
-            partition: 0,
-            offset: 7,
-            records: 7,
-        }];
-        said.sources = vec![(0, "line 4".to_owned())];
-        line(Side::Writers, said)
-    };
-    let run = [
-        readers(Opened),
-        writers(Claimed),
-        b"h\nt2000\n".to_vec(),
-        readers(Started),
-        writers(Started),
-        b"t2000\n".to_vec(),
-        writers(Stopped),
-        readers(Stopped),
-        readers(Closed),
-        b"t90000\n".to_vec(),
-    ];
-    let mut failed = report(1, vec![range(0, 1, 2, Failed)]);
-    failed.members[0].cause = Some("\u{1b}[31mred\nforged".to_owned());
-    let mut ours = report(u64::MAX, vec![range(0, 2, u32::MAX, Started)]);
-    ours.process = listener();
-    let replaced = |from: &str, to: &str| {
-        String::from_utf8_lossy(&readers(Started))
-            .replace(from, to)
-            .into_bytes()
-    };
-    let plain = "r{\"channel_name\": \"pl.r.in\", \"channel_context_name\": \"pl.w.out\", \"channel_group_name\": null, \
-                 \"channel_group_index\": 0, \"status\": \"Opened\", \"payload\": null, \"timestamp\": 1}\n";
-    let overlapping = report(1, vec![range(0, 2, 1, Opened), range(1, 2, 1, Started)]);
-    let named = [
-        ("run", run.concat()),
-        (
-            "failure",
-            [
-                b"h\n".to_vec(),
-                readers(Started),
-                line(Side::Writers, failed),
-                b"t5000\n".to_vec(),
-            ]
-            .concat(),
-        ),
-        (
-            "spoofed",
-            [
-                b"h\n".to_vec(),
-                line(Side::Readers, ours.clone()),
-                line(Side::Writers, ours),
-                b"t5000\nt90000\n".to_vec(),
-            ]
-            .concat(),
-        ),
-        ("plain_peer", plain.as_bytes().to_vec()),
-        ("unknown_field", replaced("\"status\"", "\"eighth\":1,\"status\"")),
-        ("unknown_state", replaced("started", "resting")),
-        ("unknown_status", replaced("HealthCheck", "Resting")),
-        ("other_channel", replaced("\"pl.r.in\"", "\"pl.x.in\"")),
-        (
-            "members_beyond_all",
-            replaced("\"last\":2", "\"last\":4294967295"),
-        ),
-        ("members_overlapping", line(Side::Readers, overlapping)),
-        ("not_utf8", b"r\xff\xfe{}\n".to_vec()),
-        ("depth", [b"r".to_vec(), vec![b'['; 8000]].concat()),
     ];
     named.map(|(name, bytes)| (name.to_owned(), bytes)).into()
 }

@@ -58,8 +58,8 @@ pub(crate) struct Optional {
 #[derive(Debug, Serialize, Deserialize, AvroSchema)]
 pub(crate) struct Tree {
     pub(crate) value: i32,
-    pub(crate) children: Vec<Tree>,
-    pub(crate) next: Option<Box<Tree>>,
+    pub(crate) children: Vec<Self>,
+    pub(crate) next: Option<Box<Self>>,
 }
 
 /// Items that take no bytes.

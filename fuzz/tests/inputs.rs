@@ -1,6 +1,8 @@
 //! Ten thousand inputs a target, mutated from its corpus: `PYPZ_FUZZ_SEED` replays a seed, `PYPZ_FUZZ_INPUTS` tries more,
 //! `PYPZ_FUZZ_WRITE=1` writes the samples into the corpora.
 
+#![cfg(test)]
+
 use pypz_fuzz::{Mutator, TARGETS, corpus, drive, samples, write_samples};
 
 /// The most that the process may grow to for all targets together, in KiB (64 MiB).

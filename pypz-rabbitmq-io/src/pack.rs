@@ -198,6 +198,7 @@ mod tests {
                 key: key.map(Into::into),
                 headers,
                 timestamp,
+                id: None,
             })
     }
 

@@ -109,7 +109,7 @@ fn what_hostile_bytes_hold_is_escaped_in_the_refusal() {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, AvroSchema)]
 struct Link {
-    next: Option<Box<Link>>,
+    next: Option<Box<Self>>,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, AvroSchema)]

@@ -243,6 +243,12 @@ impl Plan {
                 length: rng.between(100, PATIENCE * 4 / 5),
             },
         };
+        self.weigh(fault);
+        self.faults.push((rng.below(self.horizon), fault));
+    }
+
+    /// Notes what a fault leaves to be expected.
+    fn weigh(&mut self, fault: Fault) {
         self.benign &= match fault {
             Fault::Kill { back: None, .. }
             | Fault::Fail { .. }
@@ -262,7 +268,6 @@ impl Plan {
                 | Fault::Duplicate { .. }
                 | Fault::Retention { .. }
         );
-        self.faults.push((rng.below(self.horizon), fault));
     }
 }
 

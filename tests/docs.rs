@@ -57,6 +57,7 @@ fn sources() -> String {
         "pypz-rabbitmq-io",
         "pypz-testkit",
         "chaos",
+        "fuzz",
         "xtask",
     ];
     let files = folders.iter().flat_map(|folder| files(folder, "rs"));

@@ -143,7 +143,7 @@ fn setting(config: &ChannelConfig, key: &str) -> Option<u32> {
 }
 
 /// The location as lapin takes it.
-fn uri(location: &Location) -> Result<AMQPUri, String> {
+pub(crate) fn uri(location: &Location) -> Result<AMQPUri, String> {
     let text = format!("{}://{}", location.scheme(), location.address());
     let wrong = |reason: &str| {
         format!("channelLocation {location} is not amqp://user:password@host:port/vhost: {reason}")

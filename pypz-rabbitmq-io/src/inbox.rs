@@ -46,7 +46,8 @@ impl Message {
         let first: u64 = first.parse().ok()?;
         Some(RecordId {
             counter: writer.into(),
-            sequence: first + u64::from(self.records.saturating_sub(left)),
+            // The id is from whoever published: one near the end of all numbers is nobody's.
+            sequence: first.checked_add(u64::from(self.records.saturating_sub(left)))?,
         })
     }
 }

@@ -27,6 +27,9 @@ mod config;
 mod consumer;
 mod dead_letters;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod inbox;
 mod link;
 mod outbox;

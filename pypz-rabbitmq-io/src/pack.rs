@@ -85,6 +85,9 @@ impl Cursor {
         for shift in (0..64).step_by(7) {
             let byte = *pack.get(self.at).ok_or(Malformed)?;
             self.at += 1;
+            if shift == 63 && byte > 1 {
+                return Err(Malformed);
+            }
             number |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
                 return Ok(number);
@@ -113,16 +116,29 @@ impl Cursor {
     fn skip_details(&mut self, pack: &[u8]) -> Result<(), Malformed> {
         let key = self.number(pack)?;
         self.take(pack, key.saturating_sub(1))?;
-        if self.take(pack, 1)? != [0] {
+        if self.has_timestamp(pack)? {
             self.take(pack, 8)?;
         }
         for _ in 0..self.number(pack)? {
-            for _ in 0..2 {
-                let bytes = self.number(pack)?;
-                self.take(pack, bytes)?;
-            }
+            self.name(pack)?;
+            let bytes = self.number(pack)?;
+            self.take(pack, bytes)?;
         }
         Ok(())
+    }
+
+    fn has_timestamp(&mut self, pack: &[u8]) -> Result<bool, Malformed> {
+        match self.take(pack, 1)? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => Err(Malformed),
+        }
+    }
+
+    /// The name of a header, which is UTF-8: another one put in its place would be a wrong value.
+    fn name<'a>(&mut self, pack: &'a [u8]) -> Result<&'a str, Malformed> {
+        let bytes = self.number(pack)?;
+        std::str::from_utf8(self.take(pack, bytes)?).map_err(|_| Malformed)
     }
 
     fn details(mut self, pack: &[u8]) -> Result<Details, Malformed> {
@@ -131,14 +147,13 @@ impl Cursor {
         if key > 0 {
             details.key = Some(self.take(pack, key - 1)?.into());
         }
-        if self.take(pack, 1)? != [0] {
+        if self.has_timestamp(pack)? {
             let bytes = self.take(pack, 8)?.try_into().map_err(|_| Malformed)?;
             details.timestamp = Some(i64::from_be_bytes(bytes));
         }
         let mut headers = Vec::new();
         for _ in 0..self.number(pack)? {
-            let bytes = self.number(pack)?;
-            let name = String::from_utf8_lossy(self.take(pack, bytes)?).into_owned();
+            let name = self.name(pack)?.to_owned();
             let bytes = self.number(pack)?;
             headers.push((name, self.take(pack, bytes)?.to_vec()));
         }
@@ -180,11 +195,22 @@ mod tests {
             proptest::option::of(any::<i64>()),
         )
             .prop_map(|(key, headers, timestamp)| Details {
-                id: None,
                 key: key.map(Into::into),
                 headers,
                 timestamp,
+                id: None,
             })
+    }
+
+    #[test]
+    fn what_our_writer_would_not_write_is_malformed() {
+        // A name that is not UTF-8; a timestamp that is neither there nor not; a length beyond 64 bits.
+        let name = [1, 0, 0, 1, 2, 0xff, 0xfe, 0];
+        let timestamp = [1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let length = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02];
+        for pack in [&name[..], &timestamp[..], &length[..]] {
+            assert_eq!(count(pack), Err(Malformed), "{pack:?}");
+        }
     }
 
     proptest! {
@@ -208,6 +234,17 @@ mod tests {
                 prop_assert_eq!(&packed.details(), details);
             }
             prop_assert!(cursor.next(&pack).unwrap().is_none());
+        }
+
+        #[test]
+        fn what_was_cut_is_never_a_shorter_pack(payload in proptest::collection::vec(any::<u8>(), 1..300), details in details()) {
+            let mut batch = EncodedBatch::default();
+            batch.push(details, |bytes| { bytes.extend_from_slice(&payload); Ok(()) }).unwrap();
+            let mut pack = Vec::new();
+            push(&mut pack, &batch, 0);
+            for length in 1..pack.len() {
+                prop_assert_eq!(count(&pack[..length]), Err(Malformed));
+            }
         }
 
         #[test]

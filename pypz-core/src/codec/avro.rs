@@ -13,13 +13,17 @@ use apache_avro::{AvroSchema, Schema};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::bounds::Bounds;
 use super::{Codec, CodecError, DECODE_BUDGET};
 
 /// Encodes each record as one bare Avro datum: no magic byte, no schema id, no container.
 ///
-/// The schema is that of the Rust type (`#[derive(AvroSchema)]`); the reader decodes with its own.
+/// The schema is that of the Rust type (`#[derive(AvroSchema)]`); the reader decodes with its own. Of a recursive type at
+/// most 128 records are in each other, and of items that take no bytes a datum has at most 65,536; more is an error on
+/// both sides.
 pub struct Avro {
     schema: &'static Schema,
+    bounds: Bounds,
     writer: GenericDatumWriter<'static>,
     reader: GenericDatumReader<'static>,
 }
@@ -44,22 +48,31 @@ impl<T: AvroSchema + Serialize + DeserializeOwned + 'static> Codec<T> for Avro {
         let schema = schema_of::<T>();
         Ok(Self {
             schema,
+            bounds: Bounds::of(schema),
             writer: GenericDatumWriter::builder(schema).build().map_err(refused)?,
             reader: GenericDatumReader::builder(schema).build().map_err(refused)?,
         })
     }
 
     fn encode(&mut self, value: &T, buffer: &mut Vec<u8>) -> Result<(), CodecError> {
+        let refused = |reason: String| CodecError::Encode {
+            type_name: type_name::<T>(),
+            reason,
+        };
+        let start = buffer.len();
         self.writer
             .write_ser(buffer, value)
-            .map(drop)
-            .map_err(|error| CodecError::Encode {
-                type_name: type_name::<T>(),
-                reason: error.to_string(),
-            })
+            .map_err(|error| refused(error.to_string()))?;
+        match buffer.get(start..) {
+            Some(datum) if self.bounds.are_needed() => self.bounds.check(datum).map_err(refused),
+            _ => Ok(()),
+        }
     }
 
     fn decode(&mut self, bytes: &[u8]) -> Result<T, CodecError> {
+        self.bounds
+            .check_hostile(bytes)
+            .map_err(|reason| CodecError::decode(type_name::<T>(), reason))?;
         let mut rest = bytes;
         let value = self
             .reader

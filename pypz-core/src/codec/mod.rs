@@ -1,6 +1,7 @@
 //! Codecs: how a value becomes the bytes of a record, and back.
 
 mod avro;
+mod bounds;
 mod json;
 mod raw;
 

@@ -1,5 +1,7 @@
+use std::collections::HashMap;
+
 use super::*;
-use apache_avro::AvroSchema;
+use apache_avro::{AvroSchema, Schema};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -103,4 +105,98 @@ fn what_hostile_bytes_hold_is_escaped_in_the_refusal() {
     let refusal = decoded::<Narrow, Json>(bytes).unwrap_err().to_string();
     assert!(!refusal.contains(char::is_control), "{refusal:?}");
     assert!(refusal.contains(r"\u{1b}[31m\nforged\0"), "{refusal}");
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, AvroSchema)]
+struct Link {
+    next: Option<Box<Self>>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, AvroSchema)]
+struct Nothing {}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, AvroSchema)]
+struct Nothings {
+    items: Vec<Nothing>,
+    more: HashMap<String, Vec<Nothing>>,
+}
+
+fn chain(links: usize) -> Link {
+    let mut link = Link { next: None };
+    for _ in 1..links {
+        link = Link {
+            next: Some(Box::new(link)),
+        };
+    }
+    link
+}
+
+#[test]
+fn a_recursive_record_is_refused_before_it_takes_the_stack() {
+    let deepest = chain(128);
+    assert_eq!(
+        decoded::<Link, Avro>(&encoded::<_, Avro>(&deepest)).unwrap(),
+        deepest
+    );
+    // The index of the union's second variant, a million times.
+    for bytes in [vec![2; 1_000_000], vec![2; 128]] {
+        let refusal = decoded::<Link, Avro>(&bytes).unwrap_err().to_string();
+        assert!(
+            refusal.contains("more than 128 records in each other"),
+            "{refusal}"
+        );
+    }
+    let refusal = <Avro as Codec<Link>>::new()
+        .unwrap()
+        .encode(&chain(129), &mut Vec::new())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refusal.contains("more than 128 records in each other"),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn an_array_of_items_without_bytes_is_refused_before_they_are_counted() {
+    let few = Nothings {
+        items: (0..3).map(|_| Nothing {}).collect(),
+        more: HashMap::from([("a".to_owned(), vec![Nothing {}])]),
+    };
+    assert_eq!(decoded::<Nothings, Avro>(&encoded::<_, Avro>(&few)).unwrap(), few);
+    // 2^62 items in eleven bytes; 40,000 of them twice; the same in a map.
+    let many = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0, 0];
+    let twice = [0x80, 0xf1, 0x04, 0x80, 0xf1, 0x04, 0, 0];
+    let inner = [
+        0, 2, 2, b'a', 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0, 0,
+    ];
+    for bytes in [&many[..], &twice[..], &inner[..]] {
+        let refusal = decoded::<Nothings, Avro>(bytes).unwrap_err().to_string();
+        assert!(
+            refusal.contains("more than 65536 items that take no bytes"),
+            "{refusal}"
+        );
+    }
+}
+
+#[test]
+fn a_length_beyond_the_datum_is_refused_before_anything_is_allocated() {
+    // 32 MiB, which the decoder's own budget allows.
+    let refusal = decoded::<String, Avro>(&[0x80, 0x80, 0x80, 0x20, b'x']).unwrap_err();
+    assert!(
+        refusal
+            .to_string()
+            .contains("33554432 bytes are wanted, 1 are left"),
+        "{refusal}"
+    );
+    let long = "\u{10ffff}".repeat(1 << 20);
+    assert_eq!(decoded::<String, Avro>(&encoded::<_, Avro>(&long)).unwrap(), long);
+}
+
+#[test]
+fn only_types_that_need_it_are_looked_through_before_they_are_decoded() {
+    let needs_it = |schema: Schema| bounds::Bounds::of(Box::leak(Box::new(schema))).are_needed();
+    assert!(needs_it(Link::get_schema()) && needs_it(Nothings::get_schema()));
+    assert!(needs_it(Vec::<Link>::get_schema()));
+    assert!(!needs_it(Nested::get_schema()) && !needs_it(Nothing::get_schema()));
 }

@@ -8,7 +8,8 @@ use serde_json::Value;
 pub enum TemplateError {
     /// The variable is not set and the template has no default.
     #[error(
-        "environment variable {name} is not set: set it, or give a default with ${{env:{name}:-default}}"
+        "environment variable {shown} is not set: set it, or give a default with ${{env:{shown}:-default}}",
+        shown = .name.escape_debug()
     )]
     Missing {
         /// The variable.
@@ -97,6 +98,14 @@ mod tests {
                 "{template}"
             );
         }
+    }
+
+    #[test]
+    fn the_name_of_a_missing_variable_is_shown_without_control_characters() {
+        let shown = expand(&json!("${env:PYPZ_\u{1b}[31m\n}"))
+            .unwrap_err()
+            .to_string();
+        assert!(!shown.contains(char::is_control), "{shown:?}");
     }
 
     #[test]

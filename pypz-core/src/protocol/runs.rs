@@ -55,9 +55,11 @@ impl Machine {
             return Some(run);
         }
         // Whoever gets to open the next run, it is the one that was claimed first: no two runs have the same number.
+        // Nor one that has its number from what a log without its head still tells of: nobody would hear the new one.
         let number = self
             .announced
             .map_or(0, |announced| announced.run.number)
+            .max(self.peers.newest_run_of_history())
             .saturating_add(1);
         let first = self.claims.get(&member).and_then(|claims| claims.first());
         let ours = self.local.get(&member).and_then(|local| local.run);

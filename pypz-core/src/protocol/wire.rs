@@ -178,7 +178,10 @@ pub fn decode(layout: &Layout, side: Side, bytes: &[u8]) -> Result<Heard, Status
     if bytes.len() > MAX_STATUS_BYTES {
         return Err(StatusError::TooLong { bytes: bytes.len() });
     }
-    let malformed = |reason: String| StatusError::Malformed { reason };
+    // The reason may repeat what the message holds.
+    let malformed = |reason: String| StatusError::Malformed {
+        reason: crate::error::plain(&reason),
+    };
     let message: Message = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
     if message.channel_name != *layout.channel {
         return Err(StatusError::ForeignChannel);
@@ -197,17 +200,31 @@ pub fn decode(layout: &Layout, side: Side, bytes: &[u8]) -> Result<Heard, Status
         }));
     };
     let count = layout.len(side);
-    match report
+    if let Some(range) = report
         .members
         .iter()
         .find(|range| range.first > range.last || range.last as usize >= count)
     {
-        Some(range) => Err(malformed(format!(
+        return Err(malformed(format!(
             "members {}..={} of {count} expected",
             range.first, range.last
-        ))),
-        None => Ok(Heard::Report(report)),
+        )));
     }
+    match is_in_order(&report) {
+        true => Ok(Heard::Report(report)),
+        false => Err(malformed("a member is named twice, or out of order".to_owned())),
+    }
+}
+
+/// Whether nobody is named twice: a message says at most one thing of each, so that it costs no more to hear than a channel
+/// has members.
+fn is_in_order(report: &Report) -> bool {
+    report.members.is_sorted_by(|one, next| one.last < next.first)
+        && report.positions.is_sorted_by(|one, next| one.0 < next.0)
+        && report.sources.is_sorted_by(|one, next| one.0 < next.0)
+        && report
+            .ends
+            .is_sorted_by(|one, next| one.partition < next.partition)
 }
 
 #[cfg(test)]
@@ -304,12 +321,28 @@ mod tests {
                 "unknown variant `Awake`",
             ),
             (plain.replace("null,\n", "7,\n").into_bytes(), "invalid type"),
+            (b"{\"\x7f\": 1}".to_vec(), r"unknown field `\u{7f}`"),
             (vec![0xff, 0xfe], "malformed"),
             (vec![b'['; 100_000], "malformed"),
             (vec![b' '; MAX_STATUS_BYTES + 1], "the limit is"),
         ] {
             let error = decode(&layout(), Side::Readers, &bytes).unwrap_err().to_string();
             assert!(error.contains(part), "{error} does not contain {part}");
+        }
+    }
+
+    #[test]
+    fn a_member_that_is_named_twice_is_refused() {
+        let mut twice = report(1);
+        twice.members.push(twice.members[0].clone());
+        let mut position = report(1);
+        position.positions = vec![(1, 7), (1, 8)];
+        let mut source = report(1);
+        source.sources = vec![(1, "a".to_owned()), (0, "b".to_owned())];
+        for said in [twice, position, source] {
+            let bytes = encode(&layout(), Side::Readers, said, 12).bytes;
+            let error = decode(&layout(), Side::Readers, &bytes).unwrap_err().to_string();
+            assert!(error.contains("named twice, or out of order"), "{error}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::super::{Report, RunId, Side};
+use super::super::{Covering, MemberId, ProcessId, Report, RunId, Side};
 
 /// A record by what it is, wherever and however often it is in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +24,12 @@ impl Record {
 #[derive(Debug)]
 pub(super) struct Broker {
     status: [Vec<Rc<Report>>; 2],
+    /// When each report was published; 0 for those of old runs.
+    published: [Vec<u64>; 2],
+    /// Where each status log begins: what stood before it is gone.
+    starts: [usize; 2],
+    /// Who initialised the transactional producer of each covering last.
+    producers: BTreeMap<(Side, Covering), ProcessId>,
     pub(super) partitions: Vec<Vec<Record>>,
     /// Where the next incarnation of each reader goes on.
     pub(super) committed: Vec<usize>,
@@ -41,6 +47,9 @@ impl Broker {
         let partitions = partitions as usize;
         Self {
             status: [Vec::new(), Vec::new()],
+            published: [Vec::new(), Vec::new()],
+            starts: [0; 2],
+            producers: BTreeMap::new(),
             partitions: vec![Vec::new(); partitions],
             committed: vec![0; partitions],
             furthest: vec![0; partitions],
@@ -54,8 +63,46 @@ impl Broker {
         &self.status[side as usize]
     }
 
-    pub(super) fn publish(&mut self, side: Side, report: Rc<Report>) {
+    pub(super) fn publish(&mut self, now: u64, side: Side, report: Rc<Report>) {
         self.status[side as usize].push(report);
+        self.published[side as usize].push(now);
+    }
+
+    /// Where a status log begins.
+    pub(super) const fn start(&self, side: Side) -> usize {
+        self.starts[side as usize]
+    }
+
+    /// The reports of old runs, and those before this moment, are gone from the head of a status log.
+    pub(super) fn forget_before(&mut self, side: Side, moment: u64) {
+        let old = |at: &u64| *at == 0 || *at < moment;
+        let start = self.published[side as usize]
+            .iter()
+            .take_while(|at| old(at))
+            .count();
+        self.starts[side as usize] = start.max(self.start(side));
+    }
+
+    /// So many reports at the head of a status log are gone.
+    pub(super) fn forget(&mut self, side: Side, reports: usize) {
+        let start = reports.min(self.status(side).len());
+        self.starts[side as usize] = start.max(self.start(side));
+    }
+
+    /// The reports that are still there.
+    pub(super) fn remembered(&self, side: Side) -> &[Rc<Report>] {
+        &self.status(side)[self.start(side)..]
+    }
+
+    /// Fences whoever had these members as its transaction's, and makes them another's.
+    pub(super) fn initialise(&mut self, side: Side, covering: Covering, by: ProcessId) {
+        self.producers.insert((side, covering), by);
+    }
+
+    /// Whether a process may still commit for these members.
+    pub(super) fn may_commit(&self, side: Side, covering: &Covering, process: ProcessId) -> bool {
+        let key = (side, covering.clone());
+        self.producers.get(&key) == Some(&process)
     }
 
     pub(super) fn commit(&mut self, partition: usize, offset: usize) {
@@ -67,6 +114,18 @@ impl Broker {
     pub(super) fn is_consumed(&self, partition: usize, record: Record) -> bool {
         let committed = &self.partitions[partition][..self.furthest[partition]];
         self.read.contains(&record) && committed.contains(&record)
+    }
+
+    /// The members of a side as the ranges that name a transactional producer.
+    pub(super) fn covering(members: impl Iterator<Item = MemberId>, side: Side) -> Covering {
+        let mut covering: Covering = Vec::new();
+        for member in members.filter(|member| member.side == side) {
+            match covering.last_mut() {
+                Some(range) if range.1 + 1 == member.index => range.1 = member.index,
+                _ => covering.push((member.index, member.index)),
+            }
+        }
+        covering
     }
 
     pub(super) fn is_written(&self, partition: usize, record: Record) -> bool {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{MemberId, Timing};
+use super::super::{MemberId, Side, Timing};
 use super::rng::Rng;
 
 /// The times of all simulated processes.
@@ -37,10 +37,16 @@ pub(super) enum BrokenRule {
     TakesWithoutChallenge,
     /// A reader that lost a writer waits for ever.
     WaitsForever,
+    /// A process ends before its last word has come back from the log.
+    EndsUnheard,
+    /// A source says that it is where nothing is acknowledged yet.
+    AdvancesAhead,
+    /// In transactions, a process fences its own producer only and not those that had its members in other company.
+    FencesItselfOnly,
 }
 
 impl BrokenRule {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::EndsOnSilence,
         Self::EndsAtStatedEnds,
         Self::IgnoresRefusal,
@@ -51,6 +57,9 @@ impl BrokenRule {
         Self::DecidesBeforeHistory,
         Self::TakesWithoutChallenge,
         Self::WaitsForever,
+        Self::EndsUnheard,
+        Self::AdvancesAhead,
+        Self::FencesItselfOnly,
     ];
 }
 
@@ -67,9 +76,19 @@ pub(super) enum Fault {
     Fail { slot: usize },
     /// A second process of the same members is started.
     Duplicate { slot: usize, fresh: bool },
+    /// SIGSTOP, what it had said but not sent yet stays with it, and its members go on in processes of their own;
+    /// SIGCONT after a while.
+    Zombie { slot: usize, length: u64 },
     /// The broker is away: nothing is published, delivered, appended or read.
     Outage { length: u64 },
+    /// The broker restarts: as an outage, and what was on its way to a status log is lost, or comes again.
+    Crash { length: u64 },
+    /// The status log of a side, or both, forgets its old runs and what is older than any silence.
+    Retention { of: Option<Side> },
 }
+
+/// One side, the other, or both.
+const SIDES: [Option<Side>; 3] = [Some(Side::Readers), Some(Side::Writers), None];
 
 /// The runs that the status logs tell of before the world starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +124,12 @@ pub(super) struct Plan {
     pub(super) lossy: bool,
     /// The second start of the pipeline wants a fresh run.
     pub(super) fresh_again: bool,
+    /// The status logs of these sides have lost some of their heads when the pipeline is started again.
+    pub(super) forgets: Option<Option<Side>>,
+    /// Positions are committed in transactions.
+    pub(super) transactional: bool,
+    /// Writers are sources: their positions are in the status log.
+    pub(super) sources: bool,
     pub(super) broken: Option<BrokenRule>,
     /// Nothing was lost for good: everybody has to finish.
     pub(super) benign: bool,
@@ -137,6 +162,9 @@ impl Plan {
             wire: rng.one_in(10),
             lossy: rng.one_in(2),
             fresh_again: rng.one_in(4),
+            forgets: rng.one_in(4).then(|| rng.pick(&SIDES)),
+            transactional: rng.one_in(3),
+            sources: rng.one_in(3),
             broken,
             benign: true,
             calm: !slow,
@@ -152,6 +180,12 @@ impl Plan {
             let slot = usize::try_from(rng.below(plan.slots.len() as u64)).unwrap_or_default();
             plan.faults.push((at, Fault::Kill { slot, back }));
         }
+        if broken == Some(BrokenRule::FencesItselfOnly) {
+            // Only a zombie commits late, and only in transactions.
+            plan.transactional = true;
+            let (at, length) = (rng.below(plan.horizon), rng.between(3000, 8000));
+            plan.faults.push((at, Fault::Zombie { slot: 0, length }));
+        }
         if rng.one_in(12) {
             let slot = rng.below(plan.slots.len() as u64);
             let late = rng.pick(&[PATIENCE / 4, PATIENCE / 2, PATIENCE * 2]);
@@ -162,7 +196,7 @@ impl Plan {
     }
 
     pub(super) fn has_duplicates(&self) -> bool {
-        let is_duplicate = |fault: &Fault| matches!(fault, Fault::Duplicate { .. });
+        let is_duplicate = |fault: &Fault| matches!(fault, Fault::Duplicate { .. } | Fault::Zombie { .. });
         self.faults.iter().any(|(_, fault)| is_duplicate(fault))
     }
 
@@ -174,7 +208,7 @@ impl Plan {
         };
         let often = self.faults.iter().filter(|(_, fault)| restarts(fault)).count() >= 2;
         let back = rng.between(1500, 5000);
-        let fault = match rng.below(16) {
+        let fault = match rng.below(21) {
             0..=4 if !often => Fault::Kill {
                 slot,
                 back: Some(back),
@@ -197,20 +231,43 @@ impl Plan {
             14 => Fault::Outage {
                 length: rng.between(PATIENCE, PATIENCE * 3),
             },
+            15..=16 => Fault::Crash {
+                length: rng.between(100, 5000),
+            },
+            17..=18 => Fault::Zombie {
+                slot,
+                length: rng.between(100, PATIENCE),
+            },
+            19 => Fault::Retention { of: rng.pick(&SIDES) },
             _ => Fault::Outage {
                 length: rng.between(100, PATIENCE * 4 / 5),
             },
         };
+        self.weigh(fault);
+        self.faults.push((rng.below(self.horizon), fault));
+    }
+
+    /// Notes what a fault leaves to be expected.
+    fn weigh(&mut self, fault: Fault) {
         self.benign &= match fault {
-            Fault::Kill { back: None, .. } | Fault::Fail { .. } | Fault::Duplicate { fresh: true, .. } => {
-                false
-            }
+            Fault::Kill { back: None, .. }
+            | Fault::Fail { .. }
+            | Fault::Duplicate { fresh: true, .. }
+            | Fault::Zombie { .. } => false,
+            // Who has read what is forgotten and who has not count their runs differently, until the next start.
+            Fault::Retention { .. } => self.old_runs.count == 0,
             Fault::Pause { length, .. } => length < PATIENCE / 3,
             Fault::Outage { length } => length < PATIENCE,
             _ => true,
         };
-        self.calm &= !matches!(fault, Fault::Pause { .. } | Fault::Outage { .. });
-        self.faults.push((rng.below(self.horizon), fault));
+        self.calm &= matches!(
+            fault,
+            Fault::Kill { .. }
+                | Fault::Terminate { .. }
+                | Fault::Fail { .. }
+                | Fault::Duplicate { .. }
+                | Fault::Retention { .. }
+        );
     }
 }
 

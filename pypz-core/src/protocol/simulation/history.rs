@@ -79,5 +79,5 @@ fn say(world: &mut World, run: RunId, member: MemberId, epoch: u32, state: Membe
     if world.plan.old_runs.count == run.number && !world.plan.old_runs.closed {
         world.oracle.on_status(0, member.side, &report);
     }
-    world.broker.publish(member.side, Rc::new(report));
+    world.broker.publish(0, member.side, Rc::new(report));
 }

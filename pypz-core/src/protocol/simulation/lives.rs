@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use super::super::Side;
 use super::faults::PATIENCE;
 use super::world::{Event, World};
 
@@ -33,6 +34,18 @@ impl World {
     pub(super) fn run_again(&mut self) {
         self.now = self.now.max(self.broker.down_until);
         let (since, first) = (self.now, self.processes.len());
+        if let Some(of) = self.plan.forgets {
+            for side in Side::BOTH
+                .into_iter()
+                .filter(|side| of.is_none_or(|of| of == *side))
+            {
+                let reports = self.broker.status(side).len() as u64;
+                let gone = usize::try_from(self.rng.below(reports + 1)).unwrap_or_default();
+                self.broker.forget(side, gone);
+            }
+            self.oracle.on_oblivion(&self.broker);
+            self.note(|| format!("the status log forgets: {of:?}"));
+        }
         self.note(|| "the pipeline is started again".to_owned());
         for slot in 0..self.plan.slots.len() {
             let late = self.rng.below(3000);

@@ -96,6 +96,9 @@ const fn reproach(rule: BrokenRule) -> &'static str {
         BrokenRule::DecidesBeforeHistory => "no run is complete",
         BrokenRule::TakesWithoutChallenge => "was established twice at a time",
         BrokenRule::WaitsForever => "do not end",
+        BrokenRule::EndsUnheard => "ended well, but nobody knows",
+        BrokenRule::AdvancesAhead => "was there",
+        BrokenRule::FencesItselfOnly => "had fenced it",
     }
 }
 

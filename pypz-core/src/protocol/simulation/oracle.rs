@@ -23,6 +23,8 @@ pub(super) struct Oracle {
     /// Members that ended well.
     ended: BTreeSet<(RunId, MemberId)>,
     closed: BTreeMap<RunId, u64>,
+    /// The newest incarnation of each member that has fenced those before it from committing.
+    fenced_before: BTreeMap<MemberId, Rank>,
 }
 
 impl Oracle {
@@ -58,6 +60,48 @@ impl Oracle {
         let holder = *self.holders.entry((member, rank)).or_insert(process);
         self.must(holder == process, || {
             format!("{member:?} was established twice with {rank:?}")
+        });
+    }
+
+    /// What nobody can read any more orders nobody.
+    pub(super) fn on_retention(&mut self, broker: &Broker) {
+        self.newest.clear();
+        for side in Side::BOTH {
+            for report in broker.remembered(side) {
+                for (index, word) in report.expanded() {
+                    let rank = (report.run.number, word.epoch);
+                    if word.state != MemberState::Claimed {
+                        let newest = self.newest.entry(MemberId { side, index }).or_insert(rank);
+                        *newest = rank.max(*newest);
+                    }
+                }
+            }
+        }
+    }
+
+    /// As [`Oracle::on_retention`], when nobody lives who remembers.
+    pub(super) fn on_oblivion(&mut self, broker: &Broker) {
+        self.on_retention(broker);
+        self.holders.clear();
+        self.fenced_before.clear();
+        // A run of which the end is forgotten, but not what a zombie said of it, is closed once more.
+        self.closed.clear();
+    }
+
+    /// In transactions: from here on no earlier incarnation commits for the member.
+    pub(super) fn on_fenced(&mut self, member: MemberId, rank: Rank) {
+        let before = self.fenced_before.entry(member).or_insert(rank);
+        *before = rank.max(*before);
+    }
+
+    /// In transactions: nobody commits for a member that a newer incarnation has, and no position steps back.
+    pub(super) fn on_commit(&mut self, member: MemberId, rank: Rank, (from, to): (usize, usize)) {
+        let newest = *self.fenced_before.get(&member).unwrap_or(&rank);
+        self.must(rank >= newest, || {
+            format!("{member:?} committed as {rank:?} after {newest:?} had fenced it")
+        });
+        self.must(from <= to, || {
+            format!("the position of {member:?} stepped back from {from} to {to}")
         });
     }
 

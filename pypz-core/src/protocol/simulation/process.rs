@@ -8,9 +8,10 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::super::{
-    Heard, LocalEvent, Machine, MemberId, Membership, Process, Report, RunPolicy, Side, Timing, wire,
+    Heard, LocalEvent, Machine, MemberId, Membership, Process, ProcessId, Report, RunPolicy, Side, Timing,
+    wire,
 };
-use super::broker::Record;
+use super::broker::{Broker, Record};
 use super::driver::{Driver, Step};
 use super::exit::Exit;
 use super::faults::{BrokenRule, TIMING};
@@ -25,6 +26,8 @@ pub(super) struct SimProcess {
     pub(super) slot: usize,
     pub(super) exit: Option<Exit>,
     pub(super) paused: bool,
+    /// While it is paused, what it has said stays with it.
+    pub(super) withholds: bool,
     /// What happens to it while it is paused.
     pub(super) inbox: Vec<Event>,
     pub(super) outbox: [VecDeque<Rc<Report>>; 2],
@@ -41,7 +44,7 @@ pub(super) struct SimProcess {
 }
 
 impl SimProcess {
-    pub(super) fn new(world: &mut World, slot: usize, policy: RunPolicy) -> Self {
+    pub(super) fn new(world: &mut World, slot: usize, policy: RunPolicy, members: &[MemberId]) -> Self {
         let (index, now) = (world.processes.len(), world.now);
         let id = Uuid::from_u64_pair(world.rng.next(), world.rng.next());
         let pid = u32::try_from(index).unwrap_or(0);
@@ -56,14 +59,13 @@ impl SimProcess {
             TIMING.challenge
         };
         let timing = Timing { challenge, ..TIMING };
-        let drivers = world.plan.slots[slot]
-            .iter()
-            .map(|member| Driver::new(*member, now));
+        let drivers = members.iter().map(|member| Driver::new(*member, now));
         Self {
             index,
             slot,
             exit: None,
             paused: false,
+            withholds: false,
             inbox: Vec::new(),
             outbox: [VecDeque::new(), VecDeque::new()],
             booted: false,
@@ -77,6 +79,10 @@ impl SimProcess {
             leaving: None,
             wakes_at: 0,
         }
+    }
+
+    pub(super) const fn id(&self) -> ProcessId {
+        self.identity.id
     }
 
     /// Whether a member is at work here, and nothing keeps it from that.
@@ -98,13 +104,14 @@ impl SimProcess {
         }
         for side in Side::BOTH {
             let end = world.broker.status(side).len();
+            self.cursors[side as usize] = world.broker.start(side);
             self.history[side as usize] = if world.breaks(BrokenRule::DecidesBeforeHistory) {
                 0
             } else {
                 end
             };
             let mut delay = world.rng.below(world.plan.delay);
-            for _ in 0..end {
+            for _ in world.broker.start(side)..end {
                 delay += world.rng.below(3);
                 world.after(
                     delay,
@@ -120,9 +127,12 @@ impl SimProcess {
 
     /// Hears the next report of a status log.
     pub(super) fn deliver(&mut self, world: &mut World, side: Side) {
-        let at = self.cursors[side as usize];
-        self.cursors[side as usize] += 1;
-        let mut report = Rc::clone(&world.broker.status(side)[at]);
+        let at = self.cursors[side as usize].max(world.broker.start(side));
+        let Some(report) = world.broker.status(side).get(at) else {
+            return self.look(world, None);
+        };
+        let mut report = Rc::clone(report);
+        self.cursors[side as usize] = at + 1;
         if world.plan.wire {
             let bytes = wire::encode(&world.layout, side, (*report).clone(), 0).bytes;
             match wire::decode(&world.layout, side, &bytes) {
@@ -153,7 +163,10 @@ impl SimProcess {
         for driver in &mut self.drivers {
             match driver {
                 Driver::Writer(writer) if writer.member.index == record.writer => {
-                    writer.on_acknowledged(world, record, offset);
+                    if let Some(position) = writer.on_acknowledged(world, record, offset) {
+                        self.machine
+                            .on_local(writer.member, LocalEvent::Source(position.to_string()));
+                    }
                 }
                 _ => {}
             }
@@ -232,12 +245,14 @@ impl SimProcess {
                 return Err(Exit::of(&refusal));
             }
         }
+        let covering = Side::BOTH.map(|side| Broker::covering(self.members(), side));
         for driver in &mut self.drivers {
             let works = worker == Some(driver.member());
             let step = Step {
                 process: self.index,
                 identity: self.identity.id,
                 works,
+                covering: &covering[driver.member().side as usize],
             };
             driver.step(&mut self.machine, world, step)?;
         }
@@ -246,7 +261,7 @@ impl SimProcess {
 
     /// Ends when there is nothing more to do and all was heard, or when nobody can hear any more.
     fn maybe_exit(&mut self, world: &mut World) {
-        let settled = self.machine.is_settled();
+        let settled = self.machine.is_settled() || world.breaks(BrokenRule::EndsUnheard);
         let exit = match &self.leaving {
             Some((exit, until)) if settled || world.now >= *until => exit.clone(),
             None if settled && self.drivers.iter().all(Driver::is_done) => Exit::new(0, "done"),

@@ -46,7 +46,12 @@ impl Reader {
         self.member.index as usize
     }
 
-    pub(super) fn step(&mut self, machine: &mut Machine, world: &mut World, step: Step) -> Result<(), Exit> {
+    pub(super) fn step(
+        &mut self,
+        machine: &mut Machine,
+        world: &mut World,
+        step: Step<'_>,
+    ) -> Result<(), Exit> {
         match &self.phase {
             Phase::Joining => self.join(machine, world, step),
             Phase::Stopped => self.close(machine, world),
@@ -63,16 +68,14 @@ impl Reader {
             }
             Phase::Reading if step.works => {
                 self.look_upstream(machine, world)?;
-                self.read(world, step);
-                Ok(())
+                self.read(world, step)
             }
             Phase::Draining(target, cause) if step.works => {
                 let (target, cause) = (*target, cause.clone());
                 if self.position < target {
-                    self.read(world, step);
-                    return Ok(());
+                    return self.read(world, step);
                 }
-                world.broker.commit(self.partition(), self.position);
+                self.commit(world, step, self.position)?;
                 match cause {
                     Some(cause) => Err(Exit::incomplete(&cause)),
                     None => self.stop(machine, world),
@@ -82,10 +85,11 @@ impl Reader {
         }
     }
 
-    fn join(&mut self, machine: &mut Machine, world: &mut World, step: Step) -> Result<(), Exit> {
+    fn join(&mut self, machine: &mut Machine, world: &mut World, step: Step<'_>) -> Result<(), Exit> {
         if let Membership::Established { run, epoch, .. } = machine.membership(self.member) {
             world.on_established(self.member, (run.number, epoch), step.identity);
             self.held = Some((run, epoch));
+            step.fence(machine, world, self.member, (run.number, epoch));
             machine.on_local(self.member, LocalEvent::Opened);
             self.phase = Phase::Positioning;
             world.work_soon(step.process, self.member);
@@ -130,7 +134,7 @@ impl Reader {
     }
 
     /// Reads a few records, and commits sometimes.
-    fn read(&mut self, world: &mut World, step: Step) {
+    fn read(&mut self, world: &mut World, step: Step<'_>) -> Result<(), Exit> {
         let partition = self.partition();
         let end = world.broker.partitions[partition].len();
         let upto = end.min(self.position + 1 + usize::try_from(world.rng.below(3)).unwrap_or(0));
@@ -148,15 +152,24 @@ impl Reader {
         self.position = self.position.max(upto);
         if reads && world.rng.one_in(3) {
             let ahead = world.breaks(BrokenRule::CommitsAhead);
-            world
-                .broker
-                .commit(partition, if ahead { end } else { self.position });
+            self.commit(world, step, if ahead { end } else { self.position })?;
         }
         if reads || matches!(self.phase, Phase::Draining(..)) {
             world.work_soon(step.process, self.member);
         } else {
             world.work_later(step.process, self.member);
         }
+        Ok(())
+    }
+
+    fn commit(&self, world: &mut World, step: Step<'_>, offset: usize) -> Result<(), Exit> {
+        let partition = self.partition();
+        if let Some((run, epoch)) = self.held {
+            let committed = world.broker.committed[partition];
+            step.commit(world, self.member, (run.number, epoch), (committed, offset))?;
+        }
+        world.broker.commit(partition, offset);
+        Ok(())
     }
 
     fn stop(&mut self, machine: &mut Machine, world: &mut World) -> Result<(), Exit> {

@@ -1,8 +1,8 @@
 //! Starts of simulated processes, and how faults strike them.
 
-use super::super::RunPolicy;
+use super::super::{MemberId, RunPolicy, Side};
 use super::exit::Exit;
-use super::faults::Fault;
+use super::faults::{Fault, PATIENCE};
 use super::process::SimProcess;
 use super::world::{Event, World};
 
@@ -13,8 +13,13 @@ impl World {
         } else {
             RunPolicy::Resume
         };
-        let process = SimProcess::new(self, slot, policy);
-        let (index, members) = (process.index, self.plan.slots[slot].clone());
+        let members = self.plan.slots[slot].clone();
+        self.start_with(slot, policy, &members);
+    }
+
+    fn start_with(&mut self, slot: usize, policy: RunPolicy, members: &[MemberId]) {
+        let process = SimProcess::new(self, slot, policy, members);
+        let index = process.index;
         self.note(|| format!("#{index} starts with {members:?}, {policy:?}"));
         self.processes.push(Some(Box::new(process)));
         let delay = self.rng.between(1, 300);
@@ -26,7 +31,7 @@ impl World {
         let Some(process) = &mut self.processes[index] else {
             return;
         };
-        process.paused = false;
+        (process.paused, process.withholds) = (false, false);
         for event in std::mem::take(&mut process.inbox) {
             let delay = self.rng.below(100);
             self.after(delay, event);
@@ -34,16 +39,70 @@ impl World {
         self.note(|| format!("#{index} continues"));
     }
 
+    /// What the broker does to everybody.
+    fn strike_broker(&mut self, fault: Fault) {
+        match fault {
+            Fault::Outage { length } | Fault::Crash { length } => {
+                self.note(|| format!("the broker is away for {length}: {fault:?}"));
+                self.broker.down_until = self.broker.down_until.max(self.now + length);
+                self.expect_trouble_until(self.broker.down_until);
+                if matches!(fault, Fault::Crash { .. }) {
+                    self.lose_and_repeat();
+                }
+            }
+            Fault::Retention { of } => {
+                self.note(|| format!("the status log forgets: {of:?}"));
+                for side in Side::BOTH
+                    .into_iter()
+                    .filter(|side| of.is_none_or(|of| of == *side))
+                {
+                    let moment = self.now.saturating_sub(4 * PATIENCE);
+                    self.broker.forget_before(side, moment);
+                }
+                self.oracle.on_retention(&self.broker);
+            }
+            _ => {}
+        }
+    }
+
+    /// Of what is on its way to a status log some is lost; of what has arrived there the newest may come again.
+    fn lose_and_repeat(&mut self) {
+        for index in 0..self.processes.len() {
+            for side in Side::BOTH {
+                let losses = self.rng.below(3);
+                let repeats = self.rng.below(3);
+                let Some(process) = &mut self.processes[index] else {
+                    continue;
+                };
+                let kept = process.outbox[side as usize]
+                    .len()
+                    .saturating_sub(usize::try_from(losses).unwrap_or_default());
+                process.outbox[side as usize].truncate(kept);
+                if process.exit.is_none() && repeats > 0 {
+                    let at = self.broker.down_until + self.rng.below(200);
+                    let count = usize::try_from(repeats).unwrap_or_default();
+                    self.at(
+                        at,
+                        Event::Repeat {
+                            process: index,
+                            side,
+                            count,
+                        },
+                    );
+                }
+            }
+        }
+    }
+
     pub(super) fn strike(&mut self, fault: Fault) {
         let slot = match fault {
-            Fault::Outage { length } => {
-                self.note(|| format!("the broker is away for {length}"));
-                self.broker.down_until = self.broker.down_until.max(self.now + length);
-                return self.expect_trouble_until(self.broker.down_until);
+            Fault::Outage { .. } | Fault::Crash { .. } | Fault::Retention { .. } => {
+                return self.strike_broker(fault);
             }
             Fault::Duplicate { slot, fresh } => return self.start(slot, fresh),
             Fault::Kill { slot, .. }
             | Fault::Pause { slot, .. }
+            | Fault::Zombie { slot, .. }
             | Fault::Terminate { slot, .. }
             | Fault::Fail { slot } => slot,
         };
@@ -73,12 +132,24 @@ impl World {
                 self.after(length, Event::Continue { process: victim });
                 self.expect_trouble_until(self.now + length);
             }
+            Fault::Zombie { length, .. } => {
+                (process.paused, process.withholds) = (true, true);
+                self.after(length, Event::Continue { process: victim });
+                self.expect_trouble_until(self.now + length);
+                let members: Vec<MemberId> = process.members().collect();
+                for member in members {
+                    self.start_with(slot, RunPolicy::Resume, &[member]);
+                }
+            }
             Fault::Terminate { back, .. } => {
                 process.leave(self, Exit::quiet(143, "terminated"));
                 self.restart(slot, victim, Some(back));
             }
             Fault::Fail { .. } => process.leave(self, Exit::new(115, "boom")),
-            Fault::Duplicate { .. } | Fault::Outage { .. } => {}
+            Fault::Duplicate { .. }
+            | Fault::Outage { .. }
+            | Fault::Crash { .. }
+            | Fault::Retention { .. } => {}
         }
         self.processes[victim] = Some(process);
     }

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::super::{Layout, MemberId, ProcessId, Side};
+use super::super::{Layout, MemberId, ProcessId, Report, Side};
 use super::broker::{Broker, Record};
 use super::faults::{BrokenRule, Fault, Plan};
 use super::oracle::{Oracle, Rank};
@@ -42,6 +42,12 @@ pub(super) enum Event {
         process: usize,
         side: Side,
         late: bool,
+    },
+    /// The newest reports of a process in a log come again: the broker was away before it could say that it had them.
+    Repeat {
+        process: usize,
+        side: Side,
+        count: usize,
     },
     Append {
         process: usize,
@@ -163,6 +169,7 @@ impl World {
             Event::Strike(fault) => self.strike(fault),
             Event::Continue { process } => self.go_on(process),
             Event::Publish { process, side, late } => self.publish(process, side, late),
+            Event::Repeat { process, side, count } => self.repeat(process, side, count),
             Event::Append { process, record } => self.append(process, record),
             Event::Boot { process }
             | Event::Wake { process }
@@ -214,6 +221,17 @@ impl World {
             process.exit.is_some(),
             process.exit.as_ref().is_some_and(|exit| exit.code == 137),
         );
+        if process.paused && process.withholds && !is_gone {
+            let wait = 1 + self.rng.below(300);
+            return self.after(
+                wait,
+                Event::Publish {
+                    process: index,
+                    side,
+                    late: true,
+                },
+            );
+        }
         if is_down && !is_gone && !(self.plan.lossy && self.rng.one_in(2)) {
             return self.when_back(Event::Publish {
                 process: index,
@@ -227,6 +245,31 @@ impl World {
         if is_down || (is_gone && late) || (is_killed && self.rng.one_in(2)) {
             return;
         }
+        self.take_in(index, side, report);
+    }
+
+    fn repeat(&mut self, index: usize, side: Side, count: usize) {
+        let Some(process) = &self.processes[index] else {
+            return;
+        };
+        if process.exit.is_some() || self.is_down() {
+            return;
+        }
+        let id = process.id();
+        let of_process = self
+            .broker
+            .remembered(side)
+            .iter()
+            .filter(|report| report.process.id == id);
+        let mut again: Vec<_> = of_process.rev().take(count).map(Rc::clone).collect();
+        again.reverse();
+        for report in again {
+            self.take_in(index, side, report);
+        }
+    }
+
+    /// A report of a process reaches a log, and from there everybody.
+    fn take_in(&mut self, index: usize, side: Side, report: Rc<Report>) {
         self.note(|| {
             format!(
                 "#{index} says to {side:?} in run {}: {:?}",
@@ -234,7 +277,7 @@ impl World {
             )
         });
         self.oracle.on_status(self.now, side, &report);
-        self.broker.publish(side, Rc::clone(&report));
+        self.broker.publish(self.now.max(1), side, report);
         for listener in 0..self.processes.len() {
             if self.processes[listener]
                 .as_ref()

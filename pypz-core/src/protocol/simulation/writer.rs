@@ -56,7 +56,12 @@ impl Writer {
         self.ends.values().copied().collect()
     }
 
-    pub(super) fn step(&mut self, machine: &mut Machine, world: &mut World, step: Step) -> Result<(), Exit> {
+    pub(super) fn step(
+        &mut self,
+        machine: &mut Machine,
+        world: &mut World,
+        step: Step<'_>,
+    ) -> Result<(), Exit> {
         match self.phase {
             Phase::Joining => self.join(machine, world, step),
             Phase::Opening if step.works => {
@@ -75,16 +80,19 @@ impl Writer {
         }
     }
 
-    fn join(&mut self, machine: &mut Machine, world: &mut World, step: Step) -> Result<(), Exit> {
-        if let Membership::Established { run, epoch, .. } = machine.membership(self.member) {
+    fn join(&mut self, machine: &mut Machine, world: &mut World, step: Step<'_>) -> Result<(), Exit> {
+        if let Membership::Established {
+            run, epoch, source, ..
+        } = machine.membership(self.member)
+        {
             world.on_established(self.member, (run.number, epoch), step.identity);
             self.held = Some((run, epoch));
-            self.first = world
-                .broker
-                .inputs
-                .get(&(run, self.member.index))
-                .copied()
-                .unwrap_or(0);
+            let place = (run, self.member.index);
+            self.first = if world.plan.sources {
+                source.and_then(|text| text.parse().ok()).unwrap_or(0)
+            } else {
+                world.broker.inputs.get(&place).copied().unwrap_or(0)
+            };
             self.next = self.first;
             machine.on_local(self.member, LocalEvent::Opened);
             self.phase = Phase::Opening;
@@ -95,7 +103,7 @@ impl Writer {
         Ok(())
     }
 
-    fn send(&mut self, machine: &mut Machine, world: &mut World, step: Step) -> Result<(), Exit> {
+    fn send(&mut self, machine: &mut Machine, world: &mut World, step: Step<'_>) -> Result<(), Exit> {
         let Some((run, _)) = self.held else { return Ok(()) };
         let records = world.plan.records;
         let sent = self.next >= records;
@@ -150,8 +158,9 @@ impl Writer {
             .unwrap_or(0)
     }
 
-    pub(super) fn on_acknowledged(&mut self, world: &mut World, record: Record, offset: u64) {
-        let Some((run, _)) = self.held else { return };
+    /// Notes an acknowledgement; says where a source is, if it is time to.
+    pub(super) fn on_acknowledged(&mut self, world: &mut World, record: Record, offset: u64) -> Option<u32> {
+        let (run, _) = self.held?;
         self.acknowledged.insert(record.number);
         let partition = u32::try_from(record.partition(world.plan.readers)).unwrap_or(0);
         let end = self.ends.entry(partition).or_insert(End {
@@ -161,11 +170,17 @@ impl Writer {
         });
         end.offset = end.offset.max(offset + 1);
         end.records += 1;
-        if world.rng.one_in(3) {
-            world
-                .broker
-                .inputs
-                .insert((run, self.member.index), self.contiguous());
+        if !world.rng.one_in(3) {
+            return None;
         }
+        if world.plan.sources {
+            let ahead = world.breaks(BrokenRule::AdvancesAhead);
+            return Some(if ahead { self.next } else { self.contiguous() });
+        }
+        world
+            .broker
+            .inputs
+            .insert((run, self.member.index), self.contiguous());
+        None
     }
 }

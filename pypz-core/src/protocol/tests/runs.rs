@@ -166,3 +166,20 @@ fn who_is_still_at_work_when_the_run_is_closed_is_stopped() {
         "who is done is not stopped"
     );
 }
+
+#[test]
+fn a_run_gets_a_number_that_counts_for_all_when_a_log_has_lost_its_head() {
+    // The readers' log has forgotten that run 5 was closed; the writers' log still tells of it.
+    let mut bench = Bench::new(1, 1);
+    bench.say(word(process(1), run(5), WRITER, 3, MemberState::Closed));
+    let writer = bench.start(RunPolicy::Resume, &[WRITER]);
+    let reader = bench.started(&[PRINCIPAL]);
+    assert_eq!(bench.epoch(reader, PRINCIPAL), Some((6, 1)));
+    assert_eq!(bench.epoch(writer, WRITER), Some((6, 1)));
+    bench.tell(writer, WRITER, LocalEvent::Started);
+    bench.tell(writer, WRITER, LocalEvent::Stopped(vec![]));
+    assert!(matches!(
+        bench.machine(reader).upstream(),
+        Upstream::Stopped { .. }
+    ));
+}

@@ -174,6 +174,8 @@ impl Plan {
         }
         // A claim that outlives its sender may turn away a claimant that nobody else stands in for.
         plan.benign &= !(slow && plan.has_duplicates());
+        // Here a process whose producer was fenced ends, and does not begin again as another incarnation.
+        plan.benign &= !(plan.transactional && plan.has_duplicates());
         if broken.is_some() {
             // Broken rules show when somebody dies.
             let (at, back) = (rng.below(plan.horizon), Some(rng.between(1500, 5000)));

@@ -47,7 +47,9 @@ impl Machine {
             return open
                 .filter(|run| is_live && principal.is_none_or(|principal| principal.run == Some(*run)));
         }
-        if let (Some(run), RunPolicy::Resume) = (open, self.policy) {
+        // An open run is an old one where the writers' log tells of a newer one: nobody would be heard in it.
+        let newest = open.filter(|run| run.number >= self.peers.newest_run_of_history());
+        if let (Some(run), RunPolicy::Resume) = (newest, self.policy) {
             return Some(run);
         }
         // Whoever gets to open the next run, it is the one that was claimed first: no two runs have the same number.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::graph::{Graph, OperatorNode};
 use crate::channel::partitioning::Partitioning;
+use crate::error::plain;
 use crate::parameter::Requirement;
 use crate::port::Direction;
 
@@ -43,7 +44,8 @@ pub(super) fn text(graph: &Graph) -> String {
         } else {
             ""
         };
-        let (from, to) = (graph.port_path(connection.from), graph.port_path(connection.to));
+        let path = |port| plain(&graph.port_path(port));
+        let (from, to) = (path(connection.from), path(connection.to));
         let _ = writeln!(
             text,
             "  {from} -> {to} ({}{ends})",
@@ -135,7 +137,10 @@ pub(super) fn mermaid(graph: &Graph) -> String {
         let _ = writeln!(
             text,
             "    o{} {arrow}|\"{} → {}, {how}\"| o{}",
-            from.operator, from.port, to.port, to.operator
+            from.operator,
+            plain(from.port),
+            plain(to.port),
+            to.operator
         );
     }
     text

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::error::plain;
+
 /// Where in a pipeline file something stands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -49,7 +51,8 @@ impl fmt::Display for Problem {
         if let Some(place) = &self.place {
             write!(f, "{place}: ")?;
         }
-        write!(f, "{}: {}", self.at, self.what)
+        // Names and keys in it are from whoever wrote the file.
+        write!(f, "{}: {}", plain(&self.at), plain(&self.what))
     }
 }
 
@@ -78,3 +81,14 @@ impl fmt::Display for PipelineError {
 }
 
 impl std::error::Error for PipelineError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_shows_no_control_character_of_the_name_it_is_about() {
+        let shown = Problem::new("pl.a\n", "there is no parameter '\u{1b}[31m' in \"it\"").to_string();
+        assert_eq!(shown, r#"pl.a\n: there is no parameter '\u{1b}[31m' in "it""#);
+    }
+}

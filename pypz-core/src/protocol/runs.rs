@@ -51,7 +51,9 @@ impl Machine {
         if keeper != MemberId::PRINCIPAL && !self.plain_principal_is_here() {
             return None;
         }
-        if let (Some(run), RunPolicy::Resume) = (open, self.policy) {
+        // An open run is an old one where the writers' log tells of a newer one: nobody would be heard in it.
+        let newest = open.filter(|run| run.number >= self.peers.newest_run_of_history());
+        if let (Some(run), RunPolicy::Resume) = (newest, self.policy) {
             return Some(run);
         }
         // Whoever gets to open the next run, it is the one that was claimed first: no two runs have the same number.

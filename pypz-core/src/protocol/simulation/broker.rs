@@ -30,6 +30,7 @@ pub(super) struct Broker {
     starts: [usize; 2],
     /// Who initialised the transactional producer of each covering last.
     producers: BTreeMap<(Side, Covering), ProcessId>,
+    initialised: BTreeSet<(Side, ProcessId)>,
     pub(super) partitions: Vec<Vec<Record>>,
     /// Where the next incarnation of each reader goes on.
     pub(super) committed: Vec<usize>,
@@ -50,6 +51,7 @@ impl Broker {
             published: [Vec::new(), Vec::new()],
             starts: [0; 2],
             producers: BTreeMap::new(),
+            initialised: BTreeSet::new(),
             partitions: vec![Vec::new(); partitions],
             committed: vec![0; partitions],
             furthest: vec![0; partitions],
@@ -92,6 +94,11 @@ impl Broker {
     /// The reports that are still there.
     pub(super) fn remembered(&self, side: Side) -> &[Rc<Report>] {
         &self.status(side)[self.start(side)..]
+    }
+
+    /// Whether a process has not initialised its producer yet; notes that it does.
+    pub(super) fn initialises(&mut self, side: Side, process: ProcessId) -> bool {
+        self.initialised.insert((side, process))
     }
 
     /// Fences whoever had these members as its transaction's, and makes them another's.

@@ -1,6 +1,6 @@
 //! What drives a member of a simulated process: a reader or a writer.
 
-use super::super::{Covering, End, Machine, MemberId, ProcessId, RunId, Side};
+use super::super::{Covering, End, Machine, MemberId, Membership, ProcessId, RunId, Side};
 use super::exit::Exit;
 use super::faults::BrokenRule;
 use super::oracle::Rank;
@@ -20,47 +20,48 @@ pub(super) struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// In transactions: fences everybody who could still commit for the member, in whatever company it had it.
-    pub(super) fn fence(&self, machine: &Machine, world: &mut World, member: MemberId, rank: Rank) {
-        if !world.plan.transactional {
+    /// Whether all members that commit together take part: before, the log does not name all of them, and nobody could fence
+    /// their producer.
+    pub(super) fn is_complete(&self, machine: &Machine, side: Side) -> bool {
+        let mut members = self.covering.iter().flat_map(|(first, last)| *first..=*last);
+        members.all(|index| {
+            let membership = machine.membership(MemberId { side, index });
+            matches!(membership, Membership::Established { .. })
+        })
+    }
+
+    /// In transactions, once a process: fences everybody who could still commit for the members, in whatever company they
+    /// had them. Positions are read after it.
+    pub(super) fn fence(&self, machine: &Machine, world: &mut World, side: Side) {
+        if !world.plan.transactional || !world.broker.initialises(side, self.identity) {
             return;
         }
-        let of_member = |covering: &Covering| {
-            covering
+        let overlaps = |covering: &Covering| {
+            let mut pairs = covering
                 .iter()
-                .any(|(first, last)| (*first..=*last).contains(&member.index))
+                .flat_map(|theirs| self.covering.iter().map(move |ours| (theirs, ours)));
+            pairs.any(|(theirs, ours)| theirs.0 <= ours.1 && ours.0 <= theirs.1)
         };
-        let known = machine.coverings(member.side).unwrap_or_default();
-        let others = known.into_iter().filter(of_member);
-        for covering in others
-            .filter(|_| !world.breaks(BrokenRule::FencesItselfOnly))
-            .collect::<Vec<_>>()
-        {
-            world.broker.initialise(member.side, covering, self.identity);
+        let known = machine.coverings(side).unwrap_or_default();
+        let ignores = world.breaks(BrokenRule::FencesItselfOnly);
+        for covering in known.into_iter().filter(|known| !ignores && overlaps(known)) {
+            world.broker.initialise(side, covering, self.identity);
         }
         world
             .broker
-            .initialise(member.side, self.covering.clone(), self.identity);
-        world.oracle.on_fenced(member, rank);
+            .initialise(side, self.covering.clone(), self.identity);
     }
 
-    /// Whether a commit is made: in transactions only by who is not fenced.
-    ///
-    /// `step` is from the position that is committed to the one that is to be.
-    pub(super) fn commit(
-        &self,
-        world: &mut World,
-        member: MemberId,
-        rank: Rank,
-        step: (usize, usize),
-    ) -> Result<(), Exit> {
+    /// In transactions: whether a commit is made, of a reader that has read its position or committed last at `known`.
+    pub(super) fn commit(&self, world: &mut World, member: MemberId, known: usize) -> Result<(), Exit> {
         if !world.plan.transactional {
             return Ok(());
         }
         if !world.broker.may_commit(member.side, self.covering, self.identity) {
             return Err(Exit::quiet(116, "its producer was fenced"));
         }
-        world.oracle.on_commit(member, rank, step);
+        let committed = world.broker.committed[member.index as usize];
+        world.oracle.on_commit(member, known, committed);
         Ok(())
     }
 }

@@ -174,6 +174,8 @@ impl Plan {
         }
         // A claim that outlives its sender may turn away a claimant that nobody else stands in for.
         plan.benign &= !(slow && plan.has_duplicates());
+        // Here a process whose producer was fenced ends, and does not begin again as another incarnation.
+        plan.benign &= !(plan.transactional && plan.has_duplicates());
         if broken.is_some() {
             // Broken rules show when somebody dies.
             let (at, back) = (rng.below(plan.horizon), Some(rng.between(1500, 5000)));
@@ -244,7 +246,10 @@ impl Plan {
             },
         };
         self.weigh(fault);
-        self.faults.push((rng.below(self.horizon), fault));
+        let at = rng.below(self.horizon);
+        // Not between two starts: who has read of the old runs and who has not would count theirs differently.
+        let is_early = matches!(fault, Fault::Retention { .. }) && self.old_runs.count > 0;
+        self.faults.push((if is_early { 0 } else { at }, fault));
     }
 
     /// Notes what a fault leaves to be expected.
@@ -254,8 +259,6 @@ impl Plan {
             | Fault::Fail { .. }
             | Fault::Duplicate { fresh: true, .. }
             | Fault::Zombie { .. } => false,
-            // Who has read what is forgotten and who has not count their runs differently, until the next start.
-            Fault::Retention { .. } => self.old_runs.count == 0,
             Fault::Pause { length, .. } => length < PATIENCE / 3,
             Fault::Outage { length } => length < PATIENCE,
             _ => true,

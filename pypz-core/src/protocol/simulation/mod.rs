@@ -98,7 +98,7 @@ const fn reproach(rule: BrokenRule) -> &'static str {
         BrokenRule::WaitsForever => "do not end",
         BrokenRule::EndsUnheard => "ended well, but nobody knows",
         BrokenRule::AdvancesAhead => "was there",
-        BrokenRule::FencesItselfOnly => "had fenced it",
+        BrokenRule::FencesItselfOnly => "commits over what another has committed",
     }
 }
 

@@ -23,8 +23,6 @@ pub(super) struct Oracle {
     /// Members that ended well.
     ended: BTreeSet<(RunId, MemberId)>,
     closed: BTreeMap<RunId, u64>,
-    /// The newest incarnation of each member that has fenced those before it from committing.
-    fenced_before: BTreeMap<MemberId, Rank>,
 }
 
 impl Oracle {
@@ -83,25 +81,17 @@ impl Oracle {
     pub(super) fn on_oblivion(&mut self, broker: &Broker) {
         self.on_retention(broker);
         self.holders.clear();
-        self.fenced_before.clear();
         // A run of which the end is forgotten, but not what a zombie said of it, is closed once more.
         self.closed.clear();
     }
 
-    /// In transactions: from here on no earlier incarnation commits for the member.
-    pub(super) fn on_fenced(&mut self, member: MemberId, rank: Rank) {
-        let before = self.fenced_before.entry(member).or_insert(rank);
-        *before = rank.max(*before);
-    }
-
-    /// In transactions: nobody commits for a member that a newer incarnation has, and no position steps back.
-    pub(super) fn on_commit(&mut self, member: MemberId, rank: Rank, (from, to): (usize, usize)) {
-        let newest = *self.fenced_before.get(&member).unwrap_or(&rank);
-        self.must(rank >= newest, || {
-            format!("{member:?} committed as {rank:?} after {newest:?} had fenced it")
-        });
-        self.must(from <= to, || {
-            format!("the position of {member:?} stepped back from {from} to {to}")
+    /// In transactions: whoever commits a position goes on from the one that is committed, so nobody else has committed
+    /// since it was read.
+    pub(super) fn on_commit(&mut self, member: MemberId, known: usize, committed: usize) {
+        self.must(known == committed, || {
+            format!(
+                "{member:?} goes on from {known} and commits over what another has committed, {committed}"
+            )
         });
     }
 

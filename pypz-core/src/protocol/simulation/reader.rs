@@ -24,6 +24,8 @@ pub(super) struct Reader {
     phase: Phase,
     pub(super) held: Option<(RunId, u32)>,
     position: usize,
+    /// The position that it read, or committed last.
+    committed: usize,
     waits_since: u64,
 }
 
@@ -34,6 +36,7 @@ impl Reader {
             phase: Phase::Joining,
             held: None,
             position: 0,
+            committed: 0,
             waits_since: now,
         }
     }
@@ -59,8 +62,16 @@ impl Reader {
                 world.work_soon(step.process, self.member);
                 Ok(())
             }
+            Phase::Positioning
+                if step.works && world.plan.transactional && !step.is_complete(machine, self.member.side) =>
+            {
+                world.work_soon(step.process, self.member);
+                Ok(())
+            }
             Phase::Positioning if step.works => {
+                step.fence(machine, world, self.member.side);
                 self.position = world.broker.committed[self.partition()];
+                self.committed = self.position;
                 machine.on_local(self.member, LocalEvent::Started);
                 self.phase = Phase::Reading;
                 world.work_soon(step.process, self.member);
@@ -89,7 +100,6 @@ impl Reader {
         if let Membership::Established { run, epoch, .. } = machine.membership(self.member) {
             world.on_established(self.member, (run.number, epoch), step.identity);
             self.held = Some((run, epoch));
-            step.fence(machine, world, self.member, (run.number, epoch));
             machine.on_local(self.member, LocalEvent::Opened);
             self.phase = Phase::Positioning;
             world.work_soon(step.process, self.member);
@@ -162,13 +172,10 @@ impl Reader {
         Ok(())
     }
 
-    fn commit(&self, world: &mut World, step: Step<'_>, offset: usize) -> Result<(), Exit> {
-        let partition = self.partition();
-        if let Some((run, epoch)) = self.held {
-            let committed = world.broker.committed[partition];
-            step.commit(world, self.member, (run.number, epoch), (committed, offset))?;
-        }
-        world.broker.commit(partition, offset);
+    fn commit(&mut self, world: &mut World, step: Step<'_>, offset: usize) -> Result<(), Exit> {
+        step.commit(world, self.member, self.committed)?;
+        world.broker.commit(self.partition(), offset);
+        self.committed = offset;
         Ok(())
     }
 

@@ -183,3 +183,14 @@ fn a_run_gets_a_number_that_counts_for_all_when_a_log_has_lost_its_head() {
         Upstream::Stopped { .. }
     ));
 }
+
+#[test]
+fn an_old_run_that_a_zombie_speaks_of_is_not_resumed_when_a_newer_one_is_known() {
+    // The readers' log has forgotten run 6; what it holds of run 5 came late.
+    let mut bench = Bench::new(1, 1);
+    bench.say(word(process(1), run(5), PRINCIPAL, 1, MemberState::Opened));
+    bench.say(word(process(2), run(6), WRITER, 1, MemberState::Closed));
+    let reader = bench.start(RunPolicy::Resume, &[PRINCIPAL, WRITER]);
+    bench.pass(4.0);
+    assert_eq!(bench.epoch(reader, PRINCIPAL), Some((7, 1)));
+}

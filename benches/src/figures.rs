@@ -79,7 +79,7 @@ impl Figure {
         match (self.bare, self.ratio) {
             (Some(bare), Some(ratio)) => {
                 println!(
-                    "{name}: {ours:.0} {unit}; bare {bare:.0}; ratio {ratio:.2} ({least:.2} to {most:.2})"
+                    "{name}: {ours:.2} {unit}; bare {bare:.2}; ratio {ratio:.2} ({least:.2} to {most:.2})"
                 );
             }
             _ => println!("{name}: {ours:.2} {unit} ({least:.2} to {most:.2})"),

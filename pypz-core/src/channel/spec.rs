@@ -75,7 +75,7 @@ impl ChannelSpec {
         }
     }
 
-    /// Whether the channel is a log ([`Transport::is_log`]).
+    /// Whether the channel is a log ([`Transport::is_log`](super::Transport::is_log)).
     #[must_use]
     pub fn is_log(&self) -> bool {
         transport_for(&self.location).is_ok_and(|transport| transport.is_log())

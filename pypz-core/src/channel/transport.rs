@@ -72,7 +72,7 @@ pub trait Connection: Send + Sync + 'static {
 
     /// Makes a writer of a channel's dead letters ([`ChannelSpec::dead_letters`]), for one of its readers. It writes records
     /// as they are, with their headers, to where tools of the broker find them; they are kept when the channel is deleted.
-    /// `create_resources` has made the place, if the channel's [`PoisonPolicy`] wants it.
+    /// `create_resources` has made the place, if the channel's [`PoisonPolicy`](super::PoisonPolicy) wants it.
     ///
     /// # Errors
     ///

@@ -48,7 +48,7 @@ pub trait ChannelWriter: Send {
     /// [`ChannelError::Transport`] once a record could not be delivered.
     fn write(&mut self, batch: &Arc<EncodedBatch>, runs: &[Run], from: usize) -> Result<usize, ChannelError>;
 
-    /// Takes values for one partition, a [`ValueBatch`] behind `Any`, or gives them back if there is no room.
+    /// Takes values for one partition, a [`ValueBatch`](super::ValueBatch) behind `Any`, or gives them back if there is no room.
     ///
     /// # Errors
     ///

@@ -70,7 +70,9 @@ fn words(name: &str, run: &Value) -> Vec<Vec<u8>> {
     let report = |state: &str, cause: Value| {
         let process = json!({"id": "0192aaaa-0000-7000-8000-000000000001", "host": HOSTILE, "pid": 7});
         let member = json!({"first": 0, "last": 0, "epoch": 1, "state": state, "cause": cause});
-        message(json!({"pypz": {"run": run, "process": process, "members": [member]}})).to_string()
+        let mut report = message(json!({"pypz": {"run": run, "process": process, "members": [member]}}));
+        report["status"] = json!("HealthCheck");
+        report.to_string()
     };
     let mut unknown = message(json!({}));
     unknown[HOSTILE] = json!(1);

@@ -353,6 +353,10 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
         if !self.ended {
             tracing::info!(port = self.name, "closed before its end");
         }
+        if self.ends_cycle && self.volatile {
+            // The cycle ends here: what its writers still send is not missing anywhere.
+            self.reader.end().await?;
+        }
         let positions_are_status = self.reader.committer().is_none();
         self.count(0);
         self.reader.close().await;

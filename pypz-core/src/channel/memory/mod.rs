@@ -139,8 +139,8 @@ struct QueueState {
 enum Gone {
     /// It ended: what comes now is of a cycle that the user has ended here.
     Ended,
-    /// It failed.
-    Failed,
+    /// It failed, or was done with its work before its end.
+    Early,
 }
 
 /// Consecutive records in a queue.

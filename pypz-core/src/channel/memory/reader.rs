@@ -159,7 +159,7 @@ impl ChannelReader for MemoryChannelReader {
 
     async fn close(&mut self) {
         let mut state = self.queue().lock();
-        state.gone = Some(if self.ended { Gone::Ended } else { Gone::Failed });
+        state.gone = Some(if self.ended { Gone::Ended } else { Gone::Early });
         state.items.clear();
         drop(state);
         self.queues.room.notify_waiters();
@@ -172,7 +172,7 @@ impl Drop for MemoryChannelReader {
             return;
         }
         let mut state = self.queue().lock();
-        state.gone.get_or_insert(Gone::Failed);
+        state.gone.get_or_insert(Gone::Early);
         drop(state);
         self.queues.room.notify_waiters();
     }

@@ -42,8 +42,8 @@ impl MemoryChannelWriter {
             count = records.len();
             let mut state = queue.lock();
             match state.gone {
-                Some(Gone::Failed) => {
-                    let (channel, reason) = (self.queues.channel.clone(), "its reader failed".to_owned());
+                Some(Gone::Early) => {
+                    let (channel, reason) = (self.queues.channel.clone(), "its reader is gone before its end".to_owned());
                     return Err(ChannelError::Transport { channel, reason });
                 }
                 Some(Gone::Ended) => continue,

@@ -22,5 +22,6 @@ pub mod bare {
     pub mod rabbitmq;
 }
 pub mod figures;
+pub mod hop;
 pub mod pipelines;
 pub mod process;

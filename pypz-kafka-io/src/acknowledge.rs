@@ -4,20 +4,16 @@
 //! writer is.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use async_trait::async_trait;
 use pypz_core::ChannelError;
 use pypz_core::channel::{ChannelSpec, Location, WriteProgress};
 use pypz_core::protocol::End;
-use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
-use rdkafka::producer::{DeliveryResult, ProducerContext};
 use tokio::sync::Notify;
 
-use crate::clients::Trouble;
 use crate::error::{is_denied, is_missing, words};
 
 /// The most records of a block, unless somebody asks earlier.
@@ -236,6 +232,42 @@ impl Block {
             writer,
         })
     }
+
+    /// Notes that the broker holds one of its records, at an offset.
+    pub(crate) fn acknowledge(&self, partition: i32, offset: i64) {
+        let Some(writer) = self.writer.upgrade() else {
+            return;
+        };
+        writer.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let partition = usize::try_from(partition).unwrap_or(usize::MAX);
+        if let Some(counted) = writer.partitions.get(partition) {
+            let behind = u64::try_from(offset).map_or(0, |offset| offset + 1);
+            counted.offset.fetch_max(behind, Ordering::Release);
+            counted.records.fetch_add(1, Ordering::Release);
+        }
+        let acknowledged = self.acknowledged.fetch_add(1, Ordering::SeqCst) + 1;
+        if acknowledged == self.target.load(Ordering::SeqCst) {
+            writer.changed.notify_one();
+        }
+    }
+
+    /// Notes that one of its records could not be delivered.
+    pub(crate) fn refuse(&self, partition: i32, error: &KafkaError) {
+        let Some(writer) = self.writer.upgrade() else {
+            return;
+        };
+        let reason = match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::MessageTimedOut) => "the broker did not answer in time".to_owned(),
+            _ => words(error),
+        };
+        let reason = format!("partition {partition}: {reason}");
+        let _ = writer.failure.set(match error {
+            error if is_denied(error) => Failure::Denied(reason),
+            error if is_missing(error) => Failure::Missing(reason),
+            _ => Failure::Lost(reason),
+        });
+        writer.changed.notify_one();
+    }
 }
 
 #[async_trait]
@@ -264,99 +296,6 @@ impl WriteProgress for Acknowledgements {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone(),
-        }
-    }
-}
-
-/// The context of the data producer: counts deliveries, and wakes writers that wait for room.
-pub(crate) struct Deliveries {
-    pub(crate) trouble: Arc<Trouble>,
-    room: Notify,
-    full: AtomicBool,
-    delivered: AtomicUsize,
-}
-
-impl Deliveries {
-    pub(crate) fn new(trouble: Arc<Trouble>) -> Self {
-        Self {
-            trouble,
-            room: Notify::new(),
-            full: AtomicBool::new(false),
-            delivered: AtomicUsize::new(0),
-        }
-    }
-
-    /// Notes that the client's queue was full.
-    pub(crate) fn is_full(&self) {
-        self.full.store(true, Ordering::Release);
-    }
-
-    /// Waits until some hundred records have left the full queue.
-    pub(crate) async fn room(&self) {
-        if self.full.load(Ordering::Acquire) {
-            self.room.notified().await;
-        }
-    }
-
-    fn left(&self) {
-        const WAKE_EVERY: usize = 512;
-        if self.full.load(Ordering::Relaxed)
-            && self
-                .delivered
-                .fetch_add(1, Ordering::Relaxed)
-                .is_multiple_of(WAKE_EVERY)
-        {
-            self.full.store(false, Ordering::Release);
-            self.room.notify_waiters();
-        }
-    }
-}
-
-impl ClientContext for Deliveries {
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.trouble.note(&error, reason);
-    }
-
-    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, fac: &str, message: &str) {
-        self.trouble.log(level, fac, message);
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = Arc<Block>;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, block: Arc<Block>) {
-        self.left();
-        let Some(writer) = block.writer.upgrade() else {
-            return;
-        };
-        match result {
-            Ok(message) => {
-                writer.in_flight.fetch_sub(1, Ordering::Relaxed);
-                let partition = usize::try_from(message.partition()).unwrap_or(usize::MAX);
-                if let Some(counted) = writer.partitions.get(partition) {
-                    let behind = u64::try_from(message.offset()).map_or(0, |offset| offset + 1);
-                    counted.offset.fetch_max(behind, Ordering::Release);
-                    counted.records.fetch_add(1, Ordering::Release);
-                }
-                let acknowledged = block.acknowledged.fetch_add(1, Ordering::SeqCst) + 1;
-                if acknowledged == block.target.load(Ordering::SeqCst) {
-                    writer.changed.notify_one();
-                }
-            }
-            Err((error, message)) => {
-                let reason = match error.rdkafka_error_code() {
-                    Some(RDKafkaErrorCode::MessageTimedOut) => "the broker did not answer in time".to_owned(),
-                    _ => words(error),
-                };
-                let reason = format!("partition {}: {reason}", message.partition());
-                let _ = writer.failure.set(match error {
-                    error if is_denied(error) => Failure::Denied(reason),
-                    error if is_missing(error) => Failure::Missing(reason),
-                    _ => Failure::Lost(reason),
-                });
-                writer.changed.notify_one();
-            }
         }
     }
 }

@@ -15,8 +15,8 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::ThreadedProducer;
 use rdkafka::types::RDKafkaErrorCode;
 
-use crate::acknowledge::Deliveries;
 use crate::config;
+use crate::deliveries::Deliveries;
 use crate::error::{hint, is_denied, is_missing, is_refusal, is_transient, transport, words};
 use crate::status::StatusHub;
 

@@ -19,7 +19,9 @@ mod clients;
 mod committer;
 mod config;
 mod consumer;
+mod deliveries;
 mod error;
+mod fence;
 mod lost;
 mod own_position;
 mod plain;
@@ -31,6 +33,7 @@ mod tail;
 mod topics;
 mod transactions;
 mod transport;
+mod within;
 mod writer;
 
 pub use config::RESERVED;

@@ -1,8 +1,6 @@
 //! Transactions: one producer for the replicas that one process runs of an operator.
 //!
-//! The transactional id is made from the operator and the replicas that live together, so a restart of the same process
-//! fences the one before. Whoever held one of the replicas in other company had another id: those are fenced first
-//! (`init_transactions` of each), and only then positions are read.
+//! Whoever was there before is fenced, and only then positions are read.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,28 +14,23 @@ use pypz_core::channel::{
 use pypz_core::fail_point;
 use pypz_core::protocol::RunId;
 use rdkafka::TopicPartitionList;
-use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{Producer, ThreadedProducer};
+use rdkafka::producer::Producer;
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::types::RDKafkaErrorCode;
 
-use crate::acknowledge::{Acknowledgements, Deliveries};
-use crate::clients::{Clients, REQUEST, blocking, insistently};
-use crate::config;
+use crate::acknowledge::Acknowledgements;
+use crate::clients::{Clients, REQUEST, blocking};
 use crate::error::words;
+use crate::fence::{TransactionalProducer, fence};
 use crate::own_position::{self, Own, OwnGroups};
 use crate::transport::KafkaConnection;
+use crate::within::within;
 use crate::writer::KafkaChannelWriter;
 
 /// How long a drain waits at most before it looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// How many ids are fenced at once: each takes a client of its own for a moment.
-const FENCED_AT_ONCE: usize = 16;
-
-type TransactionalProducer = ThreadedProducer<Deliveries>;
 
 /// The transactions of one operator in one process.
 pub(crate) struct KafkaTransactor {
@@ -184,22 +177,6 @@ impl Transactor for KafkaTransactor {
     }
 }
 
-/// Does what blocks on a thread of its own; `None` if it does not return in time, and then it is left to itself.
-///
-/// librdkafka's `send_offsets_to_transaction` may go on for ever, whatever time it is given, if the group's coordinator goes away
-/// behind it (librdkafka #5456). Whoever begins next fences its producer. On the runtime's own threads such a call would keep the
-/// process from its end.
-async fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (answer, answered) = tokio::sync::oneshot::channel();
-    let thread = std::thread::Builder::new().name("pypz-kafka-txn".to_owned());
-    let started = thread.spawn(move || {
-        // Nobody waits for it any more if it took too long.
-        let _ = answer.send(work());
-    });
-    started.ok()?;
-    tokio::time::timeout(limit, answered).await.ok()?.ok()
-}
-
 /// The positions of one group.
 type Offsets = (TopicPartitionList, Arc<ConsumerGroupMetadata>);
 
@@ -264,28 +241,6 @@ impl KafkaTransactor {
     }
 }
 
-/// The transactional id of replicas that live together: `pl.clean@0-3,7`.
-fn transactional_id(operator: &str, replicas: &[u32]) -> String {
-    let mut ranges: Vec<(u32, u32)> = Vec::new();
-    for replica in replicas {
-        match ranges.last_mut() {
-            Some((_, last)) if *last + 1 == *replica => *last = *replica,
-            _ => ranges.push((*replica, *replica)),
-        }
-    }
-    let shown: Vec<String> = ranges
-        .into_iter()
-        .map(|(first, last)| {
-            if first == last {
-                first.to_string()
-            } else {
-                format!("{first}-{last}")
-            }
-        })
-        .collect();
-    format!("{operator}@{}", shown.join(","))
-}
-
 /// Fences whoever was here before, begins the first transaction and reads where sources are. Blocks.
 fn begin(
     clients: &Clients,
@@ -294,33 +249,8 @@ fn begin(
     run: RunId,
     patience: Duration,
 ) -> Result<(Open, Resumed), ChannelError> {
-    let ours: Vec<u32> = scope.replicas.keys().copied().collect();
-    let id = transactional_id(&scope.operator, &ours);
-    let others: Vec<String> = earlier
-        .iter()
-        .filter(|replicas| **replicas != ours && replicas.iter().any(|replica| ours.contains(replica)))
-        .map(|replicas| transactional_id(&scope.operator, replicas))
-        .collect();
     let failed = |error: KafkaError| judge(clients, &scope.operator, &error);
-    let fence = |id: &str| match initialize(clients, scope, id, patience) {
-        // Somebody else fences it at the same time.
-        Err(error) if is_fenced(&error) => Ok(()),
-        done => done.map(drop),
-    };
-    let producer = std::thread::scope(|threads| {
-        let ours = threads.spawn(|| initialize(clients, scope, &id, patience));
-        for share in others.chunks(FENCED_AT_ONCE) {
-            let fenced: Vec<_> = share.iter().map(|id| threads.spawn(|| fence(id))).collect();
-            for fenced in fenced {
-                fenced
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            }
-        }
-        ours.join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    });
-    let producer = producer.map_err(failed)?;
+    let producer = fence(clients, scope, earlier, patience).map_err(failed)?;
     fail_point::pass("kafka.transaction.initialised");
     producer.begin_transaction().map_err(failed)?;
     let (own, resumed) = own_position::read(clients, scope, run, patience)?;
@@ -330,31 +260,6 @@ fn begin(
         own,
     };
     Ok((open, resumed))
-}
-
-/// A producer of this id, after which none before it can write any more. Blocks.
-fn initialize(
-    clients: &Clients,
-    scope: &TransactionScope,
-    id: &str,
-    patience: Duration,
-) -> Result<TransactionalProducer, KafkaError> {
-    let config = config::transactional(clients, scope, id);
-    let context = Deliveries::new(Arc::clone(&clients.trouble));
-    let producer = TransactionalProducer::from_config_and_context(&config, context)?;
-    // Metadata first: the first question about the coordinator otherwise takes half a second.
-    for channel in &scope.outputs {
-        insistently(patience, || {
-            producer.client().fetch_metadata(Some(channel.name()), REQUEST)
-        })?;
-    }
-    let start = Instant::now();
-    loop {
-        match producer.init_transactions(REQUEST.min(patience)) {
-            Err(KafkaError::Transaction(error)) if error.is_retriable() && start.elapsed() < patience => {}
-            done => return done.map(|()| producer),
-        }
-    }
 }
 
 /// Commits, and begins the next transaction. Blocks.
@@ -399,38 +304,5 @@ pub(crate) fn judge(clients: &Clients, operator: &str, error: &KafkaError) -> Ch
             operator: operator.to_owned(),
             reason: words(error),
         },
-    }
-}
-
-fn is_fenced(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
-    matches!(
-        error.rdkafka_error_code(),
-        Some(Fenced | InvalidProducerEpoch | ProducerFenced)
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_call_that_never_returns_is_given_up_and_one_that_returns_is_not() {
-        let (end, never) = std::sync::mpsc::sync_channel::<()>(1);
-        let stuck = within(Duration::from_millis(20), move || never.recv().is_ok());
-        assert_eq!(stuck.await, None);
-        drop(end);
-        assert_eq!(within(REQUEST, || 7).await, Some(7));
-    }
-
-    #[test]
-    fn an_id_names_the_replicas_that_live_together() {
-        for (replicas, id) in [
-            (&[0][..], "pl.clean@0"),
-            (&[0, 1, 2, 3, 7], "pl.clean@0-3,7"),
-            (&[1, 3, 5, 6], "pl.clean@1,3,5-6"),
-        ] {
-            assert_eq!(transactional_id("pl.clean", replicas), id);
-        }
     }
 }

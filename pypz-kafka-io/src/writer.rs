@@ -11,8 +11,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 
-use crate::acknowledge::{Acknowledgements, Block, Deliveries};
+use crate::acknowledge::{Acknowledgements, Block};
 use crate::clients::{Clients, REQUEST, blocking};
+use crate::deliveries::Deliveries;
 use crate::transactions::judge;
 
 /// How long a writer waits at most before it looks again whether the client's queue has room.

@@ -1,102 +1,32 @@
-//! The writing end of a channel's dead letters: one record a message, as it was, with headers that any tool shows.
+//! Dead letters as messages: one record each, as it was, with headers that any tool shows.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use lapin::types::{AMQPValue, FieldTable};
-use pypz_core::ChannelError;
-use pypz_core::channel::{ChannelSpec, ChannelWriter, Details, EncodedBatch, Run, WriteProgress};
+use pypz_core::channel::{Details, EncodedBatch};
 
-use crate::acknowledge;
-use crate::clients::{Clients, ended};
-use crate::outbox::{Content, Outbox, Outgoing};
+use crate::outbox::{Content, Outbox, Outgoing, State};
 
 /// The headers of a dead letter for what AMQP has no place for: the record's key as bytes, and its timestamp in milliseconds
 /// since the Unix epoch.
 const KEY: &str = "pypz.key";
 const TIMESTAMP: &str = "pypz.timestamp";
 
-/// Publishes to the queue of dead letters, over the default exchange.
-pub(crate) struct DeadLetterWriter {
-    clients: Arc<Clients>,
-    spec: Arc<ChannelSpec>,
-    outbox: Arc<Outbox>,
-    task: Option<tokio::task::JoinHandle<()>>,
-}
-
-impl DeadLetterWriter {
-    pub(crate) fn new(clients: Arc<Clients>, spec: Arc<ChannelSpec>) -> Self {
-        let queue = spec.dead_letters_name();
-        let share = spec.buffer_bytes / spec.local_readers.len().max(1);
-        let outbox = Arc::new(Outbox::new(&queue, "", vec![queue.clone()], share));
-        Self {
-            clients,
-            spec,
-            outbox,
-            task: None,
+/// Puts dead letters into messages, as many as there is room for.
+pub(crate) fn put(outbox: &Outbox, state: &mut State, batch: &EncodedBatch, from: usize) -> usize {
+    let mut taken = 0;
+    for index in from..batch.len() {
+        if !outbox.has_room(state) {
+            break;
         }
+        state.push(Outgoing {
+            partition: 0,
+            body: batch.payload(index).to_vec(),
+            content: Content::Headed(batch.details(index).map_or_else(FieldTable::default, headers)),
+            records: 1,
+            first: 0,
+        });
+        taken += 1;
     }
-}
-
-#[async_trait]
-impl ChannelWriter for DeadLetterWriter {
-    async fn open(&mut self) -> Result<(), ChannelError> {
-        let (clients, outbox) = (Arc::clone(&self.clients), Arc::clone(&self.outbox));
-        self.task = Some(self.clients.spawn(acknowledge::run(clients, outbox)));
-        Ok(())
-    }
-
-    fn write(
-        &mut self,
-        batch: &Arc<EncodedBatch>,
-        _runs: &[Run],
-        from: usize,
-    ) -> Result<usize, ChannelError> {
-        self.outbox.check()?;
-        let mut state = self.outbox.lock();
-        let mut taken = 0;
-        for index in from..batch.len() {
-            if !self.outbox.has_room(&state) {
-                break;
-            }
-            state.push(Outgoing {
-                partition: 0,
-                body: batch.payload(index).to_vec(),
-                content: Content::Headed(batch.details(index).map_or_else(FieldTable::default, headers)),
-                records: 1,
-                first: 0,
-            });
-            taken += 1;
-        }
-        drop(state);
-        self.outbox.wake.notify_one();
-        Ok(taken)
-    }
-
-    async fn writable(&mut self) {
-        self.outbox.room().await;
-    }
-
-    fn progress(&self) -> Arc<dyn WriteProgress> {
-        Arc::clone(&self.outbox) as Arc<dyn WriteProgress>
-    }
-
-    fn waiting(&self) -> usize {
-        self.outbox.in_flight()
-    }
-
-    async fn close(&mut self) {
-        self.outbox.close();
-        if let Some(task) = self.task.take() {
-            ended(task, self.spec.timing.heartbeat).await;
-        }
-    }
-}
-
-impl Drop for DeadLetterWriter {
-    fn drop(&mut self) {
-        self.outbox.close();
-    }
+    taken
 }
 
 /// Details as AMQP's headers; of two of the same name the last one counts.

@@ -11,7 +11,7 @@ use crate::clients::{Clients, ended};
 use crate::committer::InboxCommitter;
 use crate::inbox::{Form, Inbox, Message};
 use crate::pack::Cursor;
-use crate::{config, consumer, queues};
+use crate::{config, consumer, look, queues};
 
 /// Reads for one replica: from the one queue that all replicas compete for, or from a queue of its own where each gets
 /// everything or its own keys.
@@ -239,7 +239,7 @@ impl ChannelReader for RabbitMqChannelReader {
     }
 
     async fn nothing_left_behind(&mut self) -> Result<(), ChannelError> {
-        queues::nothing_left(&self.clients, &self.spec).await
+        look::nothing_left(&self.clients, &self.spec).await
     }
 
     async fn close(&mut self) {

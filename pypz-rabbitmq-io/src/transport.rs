@@ -10,11 +10,10 @@ use pypz_core::channel::{
 };
 
 use crate::clients::Clients;
-use crate::dead_letters::DeadLetterWriter;
 use crate::reader::RabbitMqChannelReader;
 use crate::status::RabbitMqStatusLog;
 use crate::writer::RabbitMqChannelWriter;
-use crate::{config, plain, queues};
+use crate::{config, look, plain, queues};
 
 /// Channels on RabbitMQ: `amqp://user:password@host:port/vhost`, and `amqps://…` with the feature `tls`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -86,13 +85,13 @@ impl Connection for RabbitMqConnection {
         channel: &Arc<ChannelSpec>,
         _index: u32,
     ) -> Result<Box<dyn ChannelWriter>, ChannelError> {
-        let writer = DeadLetterWriter::new(self.clients()?, Arc::clone(channel));
+        let writer = RabbitMqChannelWriter::of_dead_letters(self.clients()?, Arc::clone(channel));
         Ok(Box::new(writer))
     }
 
     async fn status(&self, channel: &Arc<ChannelSpec>) -> Result<Option<Box<dyn StatusLog>>, ChannelError> {
         let clients = self.clients()?;
-        queues::exists(&clients, channel, channel.timing.patience).await?;
+        look::exists(&clients, channel, channel.timing.patience).await?;
         Ok(Some(Box::new(RabbitMqStatusLog::open(&clients, channel))))
     }
 

@@ -8,7 +8,7 @@ use pypz_core::channel::{ChannelSpec, ChannelWriter, Delivery, EncodedBatch, Run
 
 use crate::clients::{Clients, ended};
 use crate::outbox::{Content, Outbox, Outgoing, State};
-use crate::{acknowledge, config, pack, queues};
+use crate::{acknowledge, config, dead_letters, pack, queues};
 
 /// The most bytes in a message of more than one record.
 const PACK_BYTES: usize = 64 << 10;
@@ -24,9 +24,16 @@ pub struct RabbitMqChannelWriter {
     clients: Arc<Clients>,
     spec: Arc<ChannelSpec>,
     outbox: Arc<Outbox>,
-    /// The most records in a message.
-    most_records: usize,
+    form: Form,
     task: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// How records become messages.
+enum Form {
+    /// At most so many in one.
+    Records { most: usize },
+    /// Each one as it was, with headers that say why it is here.
+    DeadLetters,
 }
 
 impl std::fmt::Debug for RabbitMqChannelWriter {
@@ -40,31 +47,66 @@ impl std::fmt::Debug for RabbitMqChannelWriter {
 impl RabbitMqChannelWriter {
     pub(crate) fn new(clients: Arc<Clients>, spec: Arc<ChannelSpec>, index: u32) -> Self {
         // pypz-python reads one record a message, and nothing beside it.
-        let most_records = match spec.is_plain() {
+        let most = match spec.is_plain() {
             true => 1,
             false => config::records_per_message(&spec, index),
         };
         let keys = (0..spec.partitions()).map(|partition| queues::routing_key(&spec, partition));
         let share = spec.buffer_bytes / spec.local_writers.len().max(1);
-        let outbox = Arc::new(Outbox::new(spec.name(), spec.name(), keys.collect(), share));
+        let outbox = Outbox::new(spec.name(), spec.name(), keys.collect(), share);
+        Self::made(clients, spec, outbox, Form::Records { most })
+    }
+
+    /// A writer of a channel's dead letters, over the default exchange.
+    pub(crate) fn of_dead_letters(clients: Arc<Clients>, spec: Arc<ChannelSpec>) -> Self {
+        let queue = spec.dead_letters_name();
+        let share = spec.buffer_bytes / spec.local_readers.len().max(1);
+        let outbox = Outbox::new(&queue, "", vec![queue.clone()], share);
+        Self::made(clients, spec, outbox, Form::DeadLetters)
+    }
+
+    fn made(clients: Arc<Clients>, spec: Arc<ChannelSpec>, outbox: Outbox, form: Form) -> Self {
         Self {
             clients,
             spec,
-            outbox,
-            most_records,
+            outbox: Arc::new(outbox),
+            form,
             task: None,
         }
     }
 
     /// How many records go into one message when so many are at hand.
-    fn records_a_message(&self, at_hand: usize) -> usize {
+    fn records_a_message(&self, at_hand: usize, most: usize) -> usize {
         let readers = match self.spec.delivery {
             Delivery::Shared => self.spec.layout.readers.len().max(1),
             Delivery::ByKey | Delivery::Broadcast => 1,
         };
-        at_hand
-            .div_ceil(readers * MESSAGES_EACH)
-            .clamp(1, self.most_records)
+        at_hand.div_ceil(readers * MESSAGES_EACH).clamp(1, most)
+    }
+
+    /// Puts records into messages, as many as there is room for.
+    fn put_runs(
+        &self,
+        state: &mut State,
+        batch: &EncodedBatch,
+        runs: &[Run],
+        from: usize,
+        most: usize,
+    ) -> usize {
+        if self.spec.delivery == Delivery::Shared {
+            // Replicas compete: which partition a record was meant for does not matter.
+            return self.put(state, 0, batch, from..batch.len(), most);
+        }
+        let mut taken = 0;
+        for (partition, range) in Run::from(runs, from) {
+            let wanted = range.len();
+            let put = self.put(state, partition, batch, range, most);
+            taken += put;
+            if put < wanted {
+                break;
+            }
+        }
+        taken
     }
 
     /// Puts records of one partition into messages, as many as there is room for.
@@ -126,21 +168,12 @@ impl ChannelWriter for RabbitMqChannelWriter {
     fn write(&mut self, batch: &Arc<EncodedBatch>, runs: &[Run], from: usize) -> Result<usize, ChannelError> {
         self.outbox.check()?;
         let mut state = self.outbox.lock();
-        let most = self.records_a_message(batch.len() + state.unpublished());
-        let taken = if self.spec.delivery == Delivery::Shared {
-            // Replicas compete: which partition a record was meant for does not matter.
-            self.put(&mut state, 0, batch, from..batch.len(), most)
-        } else {
-            let mut taken = 0;
-            for (partition, range) in Run::from(runs, from) {
-                let wanted = range.len();
-                let put = self.put(&mut state, partition, batch, range, most);
-                taken += put;
-                if put < wanted {
-                    break;
-                }
+        let taken = match self.form {
+            Form::DeadLetters => dead_letters::put(&self.outbox, &mut state, batch, from),
+            Form::Records { most } => {
+                let most = self.records_a_message(batch.len() + state.unpublished(), most);
+                self.put_runs(&mut state, batch, runs, from, most)
             }
-            taken
         };
         drop(state);
         self.outbox.wake.notify_one();

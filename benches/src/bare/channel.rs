@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-/// How many batches the channel holds: as many records as a memory channel's default.
-const BATCHES: usize = 100;
+/// How many records the channel holds: as many as a memory channel.
+const RECORDS: usize = 16_384;
 
 /// The time between the first and the last arrival of records in batches.
 pub async fn run(records: usize, bytes: usize, batch: usize) -> Duration {
-    let (sender, mut receiver) = tokio::sync::mpsc::channel::<Vec<Vec<u8>>>(BATCHES);
+    let (sender, mut receiver) = tokio::sync::mpsc::channel::<Vec<Vec<u8>>>((RECORDS / batch).max(1));
     let sent = tokio::spawn(async move {
         for _ in 0..records / batch {
             sender.send(vec![vec![7; bytes]; batch]).await.unwrap();

@@ -12,6 +12,7 @@ mod retrieval;
 mod settings;
 mod sink;
 mod spec;
+mod status_committer;
 
 use std::sync::Arc;
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -12,6 +11,7 @@ use super::gate::Gate;
 use super::link::{Closing, InputLink, cause_of};
 use super::poison::{DeadLetters, Poison};
 use super::sink::Sink;
+use super::status_committer::StatusCommitter;
 use crate::channel::{ChannelReader, ChannelSession, Committer, Delivery, Leave, StartAt, View};
 use crate::codec::Codec;
 use crate::error::ChannelError;
@@ -116,12 +116,9 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
 
     /// Commits the positions of this reader.
     pub(super) fn committer(&self) -> Arc<dyn Committer> {
-        self.reader.committer().unwrap_or_else(|| {
-            Arc::new(StatusCommitter {
-                session: self.session.clone(),
-                member: self.member,
-            })
-        })
+        self.reader
+            .committer()
+            .unwrap_or_else(|| Arc::new(StatusCommitter::new(self.session.clone(), self.member)))
     }
 
     /// Says how the reader went.
@@ -385,22 +382,4 @@ fn counting(session: &ChannelSession, member: MemberId, position: u64) -> Option
         let before = session.received_before(member.index);
         Count::after(before, position, session.spec().is_log())
     })
-}
-
-/// Keeps the position of a broadcast reader in the status log: each replica has its own, and the broker only one group.
-struct StatusCommitter {
-    session: ChannelSession,
-    member: MemberId,
-}
-
-#[async_trait]
-impl Committer for StatusCommitter {
-    fn commit(&self, offset: u64) {
-        self.session.tell(self.member, LocalEvent::Position(offset));
-    }
-
-    async fn flush(&self) -> Result<(), ChannelError> {
-        // It travels with the last word, which `close` waits for.
-        Ok(())
-    }
 }

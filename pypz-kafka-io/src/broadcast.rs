@@ -15,7 +15,7 @@ use rdkafka::message::Message;
 use tokio::sync::Notify;
 
 use crate::consumer::Queue;
-use crate::reader::details_of;
+use crate::records::{Behind, Taken, details_of};
 
 /// The most records that are fetched at once.
 const CHUNK_RECORDS: usize = 1_000;
@@ -42,6 +42,8 @@ struct State {
     /// The number of the first chunk in the window.
     first: u64,
     bytes: usize,
+    /// The client's error behind the last chunk: it says it only once.
+    error: Option<KafkaError>,
     /// By reader: the chunk it reads next.
     cursors: BTreeMap<u32, u64>,
 }
@@ -55,6 +57,7 @@ impl Broadcast {
             window: VecDeque::new(),
             first: 0,
             bytes: 0,
+            error: None,
             cursors,
         };
         Self {
@@ -94,14 +97,20 @@ impl State {
         Ok(chunk)
     }
 
-    fn fetch(&self) -> Result<Chunk, KafkaError> {
+    fn fetch(&mut self) -> Result<Chunk, KafkaError> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
         let mut chunk = Chunk::default();
         while chunk.offsets.len() < CHUNK_RECORDS {
             let message = match self.queue.queue.poll(Duration::ZERO) {
                 None => break,
                 Some(Ok(message)) => message,
                 Some(Err(error)) if chunk.offsets.is_empty() => return Err(error),
-                Some(Err(_)) => break,
+                Some(Err(error)) => {
+                    self.error = Some(error);
+                    break;
+                }
             };
             let payload = message.payload().unwrap_or_default();
             // Copying bytes cannot fail.
@@ -157,13 +166,18 @@ impl BroadcastQueue {
         (channel, counter): (&str, &Arc<str>),
         sink: &mut dyn RecordSink,
         position: &mut u64,
-    ) -> Result<(usize, Option<ChannelError>), KafkaError> {
-        let mut taken = 0;
+    ) -> Taken {
+        let mut records = 0;
+        let mut behind = None;
         while !sink.is_full() {
             let Some((chunk, at)) = &mut self.chunk else {
-                match self.shared.lock().next(self.reader, self.shared.most_bytes)? {
-                    Some(chunk) => self.chunk = Some((chunk, 0)),
-                    None => break,
+                match self.shared.lock().next(self.reader, self.shared.most_bytes) {
+                    Ok(Some(chunk)) => self.chunk = Some((chunk, 0)),
+                    Ok(None) => break,
+                    Err(error) => {
+                        behind = Some(Behind::Error(error));
+                        break;
+                    }
                 }
                 self.shared.moved.notify_waiters();
                 continue;
@@ -188,23 +202,20 @@ impl BroadcastQueue {
                     details: &mut details,
                 };
                 if let Err(source) = sink.take(record) {
-                    let channel = channel.to_owned();
-                    return Ok((
-                        taken,
-                        Some(ChannelError::Poison {
-                            channel,
-                            partition: 0,
-                            offset,
-                            source,
-                        }),
-                    ));
+                    behind = Some(Behind::Poison(ChannelError::Poison {
+                        channel: channel.to_owned(),
+                        partition: 0,
+                        offset,
+                        source,
+                    }));
+                    break;
                 }
-                taken += 1;
+                records += 1;
             }
             *at += 1;
             *position = (*position).max(offset + 1);
         }
-        Ok((taken, None))
+        Taken { records, behind }
     }
 
     /// Waits until there may be more: from the broker, from the window, or room in it.

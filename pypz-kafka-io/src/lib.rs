@@ -27,6 +27,7 @@ mod own_position;
 mod plain;
 mod ports;
 mod reader;
+mod records;
 mod security;
 mod status;
 mod tail;

@@ -5,13 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pypz_core::ChannelError;
 use pypz_core::channel::{
-    ChannelReader, ChannelSpec, Committer, Delivery, Details, Guarantee, LostOffsetPolicy, RawRecord,
-    RecordSink, StartAt,
+    ChannelReader, ChannelSpec, Committer, Delivery, Guarantee, LostOffsetPolicy, RecordSink, StartAt,
 };
-use pypz_core::{ChannelError, RecordId};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::broadcast::BroadcastQueue;
@@ -19,6 +17,7 @@ use crate::committer::PartitionCommitter;
 use crate::consumer::{ChannelConsumer, Queue};
 use crate::error::{is_denied, is_missing, words};
 use crate::lost::Jump;
+use crate::records::{Behind, read_partition};
 use crate::topics;
 use crate::transport::KafkaConnection;
 
@@ -40,6 +39,8 @@ pub struct KafkaChannelReader {
     position: u64,
     asked_for_end: bool,
     poison: Option<ChannelError>,
+    /// The client's error behind the records that were given last: it says it only once.
+    error: Option<KafkaError>,
     jump: Option<Jump>,
 }
 
@@ -75,6 +76,7 @@ impl KafkaChannelReader {
             position: 0,
             asked_for_end: false,
             poison: None,
+            error: None,
             jump: None,
         }
     }
@@ -103,6 +105,17 @@ impl KafkaChannelReader {
             source.floor(),
         ));
         Ok(())
+    }
+
+    /// Goes on after an error of the client if the policy or the client itself lets the reader.
+    fn meet(&mut self, error: &KafkaError) -> Result<usize, ChannelError> {
+        if is_lost(error) && self.spec.on_lost_offset != LostOffsetPolicy::Fail {
+            return self.begin_jump().map(|()| 0);
+        }
+        self.judge(error).map_or(Ok(0), |error| {
+            self.poison = Some(error.clone());
+            Err(error)
+        })
     }
 
     /// What an error on the partition's own queue means; `None` if librdkafka goes on by itself.
@@ -148,22 +161,6 @@ fn is_lost(error: &KafkaError) -> bool {
         error.rdkafka_error_code(),
         Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
     )
-}
-
-/// Key, headers and timestamp of a message; its id is the partition's and its offset.
-pub(crate) fn details_of(message: &BorrowedMessage<'_>) -> Details {
-    let headers = message.headers().map(|headers| {
-        headers
-            .iter()
-            .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
-            .collect()
-    });
-    Details {
-        key: message.key().map(Into::into),
-        headers: headers.unwrap_or_default(),
-        timestamp: message.timestamp().to_millis(),
-        id: None,
-    }
 }
 
 #[async_trait]
@@ -228,35 +225,39 @@ impl ChannelReader for KafkaChannelReader {
             }
             self.jump = None;
         }
+        if let Some(error) = self.error.take() {
+            return self.meet(&error);
+        }
         let taken = match &mut self.source {
             None => return Ok(0),
             Some(Source::Partition { queue, .. }) => {
-                read_partition((self.spec.name(), &self.counter), queue, sink, &mut self.position)
+                let next = || queue.queue.poll(Duration::ZERO);
+                read_partition((self.spec.name(), &self.counter), next, sink, &mut self.position)
             }
             Some(Source::Broadcast(queue)) => {
                 queue.read((self.spec.name(), &self.counter), sink, &mut self.position)
             }
         };
-        let error = match taken {
-            Ok((taken, None)) => {
-                if taken == 0 {
-                    self.position = self.position.max(self.floor());
-                }
-                return Ok(taken);
+        match taken.behind {
+            None if taken.records == 0 => {
+                self.position = self.position.max(self.floor());
+                Ok(0)
             }
-            Ok((taken, Some(poison))) => {
+            None => Ok(taken.records),
+            Some(Behind::Poison(poison)) => {
                 self.poison = Some(poison.clone());
-                return if taken > 0 { Ok(taken) } else { Err(poison) };
+                if taken.records > 0 {
+                    Ok(taken.records)
+                } else {
+                    Err(poison)
+                }
             }
-            Err(error) => error,
-        };
-        if is_lost(&error) && self.spec.on_lost_offset != LostOffsetPolicy::Fail {
-            return self.begin_jump().map(|()| 0);
+            Some(Behind::Error(error)) if taken.records > 0 => {
+                self.error = Some(error);
+                Ok(taken.records)
+            }
+            Some(Behind::Error(error)) => self.meet(&error),
         }
-        self.judge(&error).map_or(Ok(0), |error| {
-            self.poison = Some(error.clone());
-            Err(error)
-        })
     }
 
     async fn readable(&mut self) {
@@ -301,57 +302,4 @@ impl ChannelReader for KafkaChannelReader {
     async fn close(&mut self) {
         self.source = None;
     }
-}
-
-/// Decodes what is at hand straight from librdkafka's buffers.
-fn read_partition(
-    (channel, counter): (&str, &Arc<str>),
-    queue: &Queue,
-    sink: &mut dyn RecordSink,
-    position: &mut u64,
-) -> Result<(usize, Option<ChannelError>), KafkaError> {
-    let mut taken = 0;
-    while !sink.is_full() {
-        let message = match queue.queue.poll(Duration::ZERO) {
-            None => break,
-            Some(Ok(message)) => message,
-            Some(Err(error)) if taken == 0 => return Err(error),
-            // The records before it come first; an error that lasts comes again.
-            Some(Err(error)) => {
-                tracing::debug!(channel, "{}", words(&error));
-                break;
-            }
-        };
-        let offset = u64::try_from(message.offset()).unwrap_or(0);
-        let partition = u32::try_from(message.partition()).unwrap_or(0);
-        let mut details = || Details {
-            id: Some(RecordId {
-                counter: Arc::clone(counter),
-                sequence: offset,
-            }),
-            ..details_of(&message)
-        };
-        let payload = message.payload().unwrap_or_default();
-        let record = RawRecord {
-            partition,
-            offset,
-            payload,
-            details: &mut details,
-        };
-        if let Err(source) = sink.take(record) {
-            let channel = channel.to_owned();
-            return Ok((
-                taken,
-                Some(ChannelError::Poison {
-                    channel,
-                    partition,
-                    offset,
-                    source,
-                }),
-            ));
-        }
-        taken += 1;
-        *position = offset + 1;
-    }
-    Ok((taken, None))
 }

@@ -35,6 +35,7 @@ mod link;
 mod look;
 mod outbox;
 mod pack;
+mod packing;
 mod plain;
 mod ports;
 mod queues;

@@ -8,13 +8,11 @@ use pypz_core::channel::{ChannelSpec, ChannelWriter, Delivery, EncodedBatch, Run
 
 use crate::clients::{Clients, ended};
 use crate::outbox::{Content, Outbox, Outgoing, State};
+use crate::packing::Packing;
 use crate::{acknowledge, config, dead_letters, pack, queues};
 
 /// The most bytes in a message of more than one record.
 const PACK_BYTES: usize = 64 << 10;
-
-/// How many messages each reader gets of what is at hand: few records are jobs for all replicas, many travel together.
-const MESSAGES_EACH: usize = 2;
 
 /// Publishes into the exchange of a channel.
 ///
@@ -30,8 +28,7 @@ pub struct RabbitMqChannelWriter {
 
 /// How records become messages.
 enum Form {
-    /// At most so many in one.
-    Records { most: usize },
+    Records(Packing),
     /// Each one as it was, with headers that say why it is here.
     DeadLetters,
 }
@@ -51,10 +48,14 @@ impl RabbitMqChannelWriter {
             true => 1,
             false => config::records_per_message(&spec, index),
         };
+        let readers = match spec.delivery {
+            Delivery::Shared => spec.layout.readers.len(),
+            Delivery::ByKey | Delivery::Broadcast => 1,
+        };
         let keys = (0..spec.partitions()).map(|partition| queues::routing_key(&spec, partition));
         let share = spec.buffer_bytes / spec.local_writers.len().max(1);
         let outbox = Outbox::new(spec.name(), spec.name(), keys.collect(), share);
-        Self::made(clients, spec, outbox, Form::Records { most })
+        Self::made(clients, spec, outbox, Form::Records(Packing::new(readers, most)))
     }
 
     /// A writer of a channel's dead letters, over the default exchange.
@@ -73,15 +74,6 @@ impl RabbitMqChannelWriter {
             form,
             task: None,
         }
-    }
-
-    /// How many records go into one message when so many are at hand.
-    fn records_a_message(&self, at_hand: usize, most: usize) -> usize {
-        let readers = match self.spec.delivery {
-            Delivery::Shared => self.spec.layout.readers.len().max(1),
-            Delivery::ByKey | Delivery::Broadcast => 1,
-        };
-        at_hand.div_ceil(readers * MESSAGES_EACH).clamp(1, most)
     }
 
     /// Puts records into messages, as many as there is room for.
@@ -168,15 +160,21 @@ impl ChannelWriter for RabbitMqChannelWriter {
     fn write(&mut self, batch: &Arc<EncodedBatch>, runs: &[Run], from: usize) -> Result<usize, ChannelError> {
         self.outbox.check()?;
         let mut state = self.outbox.lock();
-        let taken = match self.form {
-            Form::DeadLetters => dead_letters::put(&self.outbox, &mut state, batch, from),
-            Form::Records { most } => {
-                let most = self.records_a_message(batch.len() + state.unpublished(), most);
-                self.put_runs(&mut state, batch, runs, from, most)
-            }
+        let most = match &mut self.form {
+            Form::Records(packing) => Some(packing.records(batch.len(), state.unpublished())),
+            Form::DeadLetters => None,
+        };
+        let taken = match most {
+            Some(most) => self.put_runs(&mut state, batch, runs, from, most),
+            None => dead_letters::put(&self.outbox, &mut state, batch, from),
         };
         drop(state);
         self.outbox.wake.notify_one();
+        if taken < batch.len() - from
+            && let Form::Records(packing) = &mut self.form
+        {
+            packing.was_full();
+        }
         Ok(taken)
     }
 

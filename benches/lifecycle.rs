@@ -9,14 +9,6 @@ use pypz_benches::pipelines::{Place, Straight, chain, idle};
 
 const PLACES: [Place; 3] = [Place::Memory, Place::Kafka, Place::RabbitMq];
 
-/// How many replicas wait. A thousand consumers of one queue are no sight that RabbitMQ is made for.
-const fn many(place: Place) -> &'static [u32] {
-    match place {
-        Place::Memory | Place::Kafka => &[1, 1_000],
-        Place::RabbitMq => &[1],
-    }
-}
-
 /// Four operators: the start to the first record at the last one, and the last record to the end.
 async fn starts() {
     for place in PLACES {
@@ -36,10 +28,10 @@ async fn starts() {
 async fn idles() {
     let seconds = if is_quick() { 2 } else { 10 };
     for place in PLACES {
-        for replicas in many(place) {
+        for replicas in [1, 1_000] {
             let name = format!("idle/{}: CPU of {replicas} waiting replicas", place.name());
             let mut share = Repeated::new(name, "% of a core");
-            share.was(idle(place, *replicas, seconds).await);
+            share.was(idle(place, replicas, seconds).await);
             share.report();
         }
     }
@@ -47,7 +39,7 @@ async fn idles() {
 
 /// One replica and a thousand in one process: threads, memory, start and end.
 async fn replicas() {
-    for place in [Place::Memory, Place::Kafka] {
+    for place in PLACES {
         let mut sizes = Vec::new();
         for replicas in [1, 1_000] {
             let run = Straight {

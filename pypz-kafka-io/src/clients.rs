@@ -12,12 +12,12 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::ThreadedProducer;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::config;
 use crate::deliveries::Deliveries;
 use crate::error::{hint, is_denied, is_missing, is_refusal, is_transient, transport, words};
+use crate::producer::PolledProducer;
 use crate::status::StatusHub;
 
 /// How long one question to the broker may take.
@@ -111,7 +111,7 @@ pub(crate) struct Clients {
     pub(crate) user: BTreeMap<String, String>,
     pub(crate) trouble: Arc<Trouble>,
     pub(crate) admin: AdminClient<Listener>,
-    pub(crate) producer: ThreadedProducer<Deliveries>,
+    pub(crate) producer: PolledProducer<Deliveries>,
     pub(crate) status: StatusHub,
     /// Buffer and longest record of producers.
     pub(crate) producing: Producing,

@@ -10,17 +10,18 @@ use std::time::{Duration, Instant};
 use pypz_core::channel::TransactionScope;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{Producer, ThreadedProducer};
+use rdkafka::producer::Producer;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::clients::{Clients, REQUEST, insistently};
 use crate::config;
 use crate::deliveries::Deliveries;
+use crate::producer::PolledProducer;
 
 /// How many ids are fenced at once: each takes a client of its own for a moment.
 const FENCED_AT_ONCE: usize = 16;
 
-pub(crate) type TransactionalProducer = ThreadedProducer<Deliveries>;
+pub(crate) type TransactionalProducer = PolledProducer<Deliveries>;
 
 /// The transactional id of replicas that live together: `pl.clean@0-3,7`.
 fn transactional_id(operator: &str, replicas: &[u32]) -> String {

@@ -26,6 +26,7 @@ mod lost;
 mod own_position;
 mod plain;
 mod ports;
+mod producer;
 mod reader;
 mod records;
 mod security;

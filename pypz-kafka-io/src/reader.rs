@@ -21,8 +21,10 @@ use crate::records::{Behind, read_partition};
 use crate::topics;
 use crate::transport::KafkaConnection;
 
-/// A queue tells when it fills, but may miss it (rust-rdkafka issues 535, 665, 840): it is looked at again after this.
+/// A queue tells when it fills, but may miss it (rust-rdkafka issues 535, 665, 840): it is looked at again after this, and after
+/// twice as long each time that there was nothing, up to the longest. A thousand idle replicas look a thousand times a second.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const LOOK_AGAIN_AT_LAST: Duration = Duration::from_secs(1);
 
 /// Reads the partition of one replica.
 ///
@@ -38,6 +40,8 @@ pub struct KafkaChannelReader {
     source: Option<Source>,
     position: u64,
     asked_for_end: bool,
+    /// When the queue is looked at again that told nothing.
+    look_again: Duration,
     poison: Option<ChannelError>,
     /// The client's error behind the records that were given last: it says it only once.
     error: Option<KafkaError>,
@@ -75,6 +79,7 @@ impl KafkaChannelReader {
             source: None,
             position: 0,
             asked_for_end: false,
+            look_again: LOOK_AGAIN,
             poison: None,
             error: None,
             jump: None,
@@ -268,7 +273,10 @@ impl ChannelReader for KafkaChannelReader {
                 Some(Source::Broadcast(queue)) => queue.readable().await,
             }
         };
-        let _ = tokio::time::timeout(LOOK_AGAIN, more).await;
+        self.look_again = match tokio::time::timeout(self.look_again, more).await {
+            Ok(()) => LOOK_AGAIN,
+            Err(_) => (self.look_again * 2).min(LOOK_AGAIN_AT_LAST),
+        };
     }
 
     fn position(&self) -> u64 {

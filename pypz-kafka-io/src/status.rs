@@ -14,12 +14,13 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::topic_partition_list::Offset;
 use tokio::sync::mpsc;
 
 use crate::clients::{Listener, REQUEST};
 use crate::error::words;
+use crate::producer::PolledProducer;
 use crate::topics::status_topic;
 
 /// How many status events of a channel may wait.
@@ -34,7 +35,7 @@ const KEY: &str = "state";
 /// The status clients of a location, and who listens to which topic.
 pub(crate) struct StatusHub {
     consumer: Arc<BaseConsumer<Listener>>,
-    producer: Arc<ThreadedProducer<Listener>>,
+    producer: Arc<PolledProducer<Listener>>,
     listeners: Arc<Mutex<HashMap<String, Listening>>>,
     stop: Arc<AtomicBool>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -69,7 +70,7 @@ impl StatusHub {
     /// Starts the thread that polls.
     pub(crate) fn start(
         consumer: BaseConsumer<Listener>,
-        producer: ThreadedProducer<Listener>,
+        producer: PolledProducer<Listener>,
     ) -> std::io::Result<Self> {
         let (consumer, stop) = (Arc::new(consumer), Arc::new(AtomicBool::new(false)));
         let listeners: Arc<Mutex<HashMap<String, Listening>>> = Arc::default();
@@ -198,7 +199,7 @@ fn dispatch(listeners: &mut HashMap<String, Listening>, message: &BorrowedMessag
 pub(crate) struct KafkaStatusLog {
     channel: String,
     events: mpsc::Receiver<StatusEvent>,
-    producer: Arc<ThreadedProducer<Listener>>,
+    producer: Arc<PolledProducer<Listener>>,
 }
 
 #[async_trait]

@@ -9,11 +9,12 @@ use pypz_core::channel::{ChannelSpec, ChannelWriter, Details, EncodedBatch, Run,
 use pypz_core::fail_point;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer};
 
 use crate::acknowledge::{Acknowledgements, Block};
 use crate::clients::{Clients, REQUEST, blocking};
 use crate::deliveries::Deliveries;
+use crate::producer::PolledProducer;
 use crate::transactions::judge;
 
 /// How long a writer waits at most before it looks again whether the client's queue has room.
@@ -25,7 +26,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// are ready before it sends. All writers of a process share one idempotent producer (`acks=all`).
 pub struct KafkaChannelWriter {
     clients: Arc<Clients>,
-    producer: ThreadedProducer<Deliveries>,
+    producer: PolledProducer<Deliveries>,
     spec: Arc<ChannelSpec>,
     acknowledgements: Arc<Acknowledgements>,
 }
@@ -41,7 +42,7 @@ impl std::fmt::Debug for KafkaChannelWriter {
 impl KafkaChannelWriter {
     pub(crate) const fn new(
         clients: Arc<Clients>,
-        producer: ThreadedProducer<Deliveries>,
+        producer: PolledProducer<Deliveries>,
         spec: Arc<ChannelSpec>,
         acknowledgements: Arc<Acknowledgements>,
     ) -> Self {

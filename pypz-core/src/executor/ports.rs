@@ -3,37 +3,28 @@
 use std::sync::Arc;
 
 use super::commit::{CommitTracker, SourceLog};
+use super::joining::{JoinedInput, Place, is_volatile, join, join_input, join_run};
+use super::last_words::{self, Work};
 use super::round::RoundMember;
 use super::run::RunShared;
 use super::settlement::{InRounds, Settlement};
 use crate::channel::partitioning::Partitioner;
-use crate::channel::{
-    ChannelReader, ChannelSession, ChannelSpec, Committer, Joined, Leave, PoisonPolicy, WriteProgress,
-    transport_for,
-};
+use crate::channel::{ChannelReader, Committer, PoisonPolicy, WriteProgress};
 use crate::error::ChannelError;
 use crate::fail_point;
 use crate::operator::ErasedOperator;
 use crate::pipeline::{PlannedInput, PlannedOutput, PlannedReplica};
 use crate::port::{Closing, InputLink, OutputLink};
-use crate::protocol::{LocalEvent, MemberId, RunId, RunPolicy, Side};
+use crate::protocol::{MemberId, RunId, Side};
 
 /// What a replica has once its ports are open.
 pub(super) struct Opened {
     pub(super) settlement: Settlement,
     /// Where a source goes on.
     pub(super) position: Option<String>,
+    /// Whether an earlier incarnation has done all of the work: then what is open only closes.
+    pub(super) done: bool,
 }
-
-/// A member that has joined its channel's run.
-struct Place {
-    session: ChannelSession,
-    joined: Joined,
-    leave: Leave,
-}
-
-/// A reader that has joined, and the transport's end.
-type JoinedInput = (Place, Box<dyn ChannelReader>);
 
 /// Joins the channels of a replica and opens its ports: inputs, then outputs, which wait for their readers.
 ///
@@ -46,18 +37,32 @@ pub(super) async fn open(
 ) -> Result<Opened, ChannelError> {
     let is_source = planned.inputs.is_empty();
     // All at once: whoever replaces somebody waits for an answer of the one before, on each channel.
-    let inputs = planned.inputs.iter().map(|input| join_input(shared, input));
+    let work = Work::new();
+    let inputs = planned
+        .inputs
+        .iter()
+        .map(|input| join_input(shared, input, &work));
     let outputs = planned
         .outputs
         .iter()
-        .map(|output| join(shared, &output.channel, output.member));
-    let (inputs, outputs) = futures::future::try_join(
+        .map(|output| join(shared, &output.channel, output.member, &work));
+    let (mut inputs, mut outputs) = futures::future::try_join(
         futures::future::try_join_all(inputs),
         futures::future::try_join_all(outputs),
     )
     .await?;
     fail_point::pass("ports.joined");
-    let mut inputs: Vec<Option<JoinedInput>> = inputs.into_iter().map(Some).collect();
+    // A run of an input in which the replica never was has work that nobody has done yet.
+    let is_new = |(place, _): &JoinedInput| place.joined.epoch == 1 && !place.joined.settled;
+    if work.is_done() && !inputs.iter().flatten().any(is_new) {
+        return open_to_close(operator, planned, shared, inputs, outputs).await;
+    }
+    for (output, place) in planned.outputs.iter().zip(&mut outputs) {
+        if place.is_none() {
+            *place = join_run(shared, &output.channel, output.member).await?;
+        }
+    }
+    let outputs: Vec<Place> = outputs.into_iter().flatten().collect();
     let first = outputs.first().zip(planned.outputs.first());
     let source = first.filter(|_| is_source).map(|(place, output)| SourceLog {
         session: place.session.clone(),
@@ -96,7 +101,39 @@ pub(super) async fn open(
         }),
         None => Settlement::Tracked(CommitTracker::new(opened.committers, progress, source)),
     };
-    Ok(Opened { settlement, position })
+    Ok(Opened {
+        settlement,
+        position,
+        done: false,
+    })
+}
+
+/// Has every member say its last word, for work that an earlier incarnation has done. Only the principal's inputs are opened:
+/// it waits for its replicas and closes the run.
+async fn open_to_close(
+    operator: &mut dyn ErasedOperator,
+    planned: &PlannedReplica,
+    shared: &RunShared,
+    mut inputs: Vec<Option<JoinedInput>>,
+    outputs: Vec<Option<Place>>,
+) -> Result<Opened, ChannelError> {
+    // A run in which the member never was is another one, which others have opened since.
+    let was_there = |place: &Place| place.joined.epoch > 1 || place.joined.settled;
+    let outputs = planned.outputs.iter().map(|output| output.member).zip(outputs);
+    let readers = planned.inputs.iter().zip(&mut inputs);
+    let readers = readers.filter(|(input, _)| input.member != MemberId::PRINCIPAL);
+    let readers = readers.map(|(input, joined)| (input.member, joined.take().map(|(place, _)| place)));
+    let words = outputs
+        .chain(readers)
+        .filter_map(|(member, place)| Some((member, place.filter(was_there)?)))
+        .map(|(member, place)| last_words::say(place, member));
+    futures::future::try_join_all(words).await?;
+    open_inputs(operator, planned, shared, inputs, None).await?;
+    Ok(Opened {
+        settlement: Settlement::none(),
+        position: None,
+        done: true,
+    })
 }
 
 /// What open input ports give to the settlement.
@@ -155,75 +192,6 @@ async fn open_outputs(
     Ok(progress)
 }
 
-async fn join(
-    shared: &RunShared,
-    channel: &Arc<ChannelSpec>,
-    member: MemberId,
-) -> Result<Place, ChannelError> {
-    let session = shared.connections.session(channel).await?;
-    // In memory a writer that goes is a writer that has stopped: nobody will come back.
-    let gone = match member.side {
-        Side::Writers if is_volatile(channel) => LocalEvent::Stopped(Vec::new()),
-        _ => LocalEvent::Left(Vec::new()),
-    };
-    let leave = Leave::with(session.clone(), member, gone);
-    let joined = session.join(member).await?;
-    if member.side == Side::Writers && member == session.keeper() {
-        // It opens the run in place of a principal that is plain pypz-python; the others wait for it.
-        session.tell(member, LocalEvent::Opened);
-    }
-    Ok(Place {
-        session,
-        joined,
-        leave,
-    })
-}
-
-/// A reader that has joined has opened its end, too: the principal opens the run by it, which the others wait for.
-async fn join_input(shared: &RunShared, input: &PlannedInput) -> Result<JoinedInput, ChannelError> {
-    let place = join(shared, &input.channel, input.member).await?;
-    let connection = shared.connections.connection(&input.channel).await?;
-    let mut reader = connection.reader(&input.channel, input.member.index)?;
-    if input.member == MemberId::PRINCIPAL {
-        let port = place.session.name(input.member);
-        announce(port, &place.joined, input.channel.run_policy, reader.as_mut()).await?;
-        if place.joined.epoch == 1 && place.session.has_leftovers() {
-            let skipped = reader.skip_to_end().await?;
-            tracing::warn!(
-                port,
-                "{skipped} records of an earlier run of pypz-python are in the channel: they will not be read"
-            );
-        }
-    }
-    place.session.tell(input.member, LocalEvent::Opened);
-    Ok((place, reader))
-}
-
-/// Says which run the principal opens or goes on with, and marks as read what a given-up run left.
-async fn announce(
-    port: &str,
-    joined: &Joined,
-    run_policy: RunPolicy,
-    reader: &mut dyn ChannelReader,
-) -> Result<(), ChannelError> {
-    match run_policy {
-        // Whoever begins again in the run that it opened has given up the one before already.
-        _ if joined.epoch > 1 => {
-            tracing::info!(port, "run {} goes on: existing resources adopted", joined.run);
-        }
-        RunPolicy::Resume => tracing::debug!(port, "run {} opened", joined.run),
-        RunPolicy::Fresh => {
-            let skipped = reader.skip_to_end().await?;
-            tracing::warn!(
-                port,
-                "run {} opened; an unfinished one was given up, {skipped} records in it will not be read",
-                joined.run
-            );
-        }
-    }
-    Ok(())
-}
-
 /// Every set of this operator's replicas that ever lived together in a process, and the run.
 fn earlier(planned: &PlannedReplica, first: Option<&Place>) -> Result<(Vec<Vec<u32>>, RunId), ChannelError> {
     let Some(first) = first else {
@@ -249,10 +217,6 @@ fn earlier(planned: &PlannedReplica, first: Option<&Place>) -> Result<(Vec<Vec<u
             .collect()
     });
     Ok((replicas.collect(), first.joined.run))
-}
-
-fn is_volatile(channel: &ChannelSpec) -> bool {
-    transport_for(&channel.location).is_ok_and(|transport| transport.is_volatile())
 }
 
 /// Whether a drain reads on to the end, because what is not read is lost: all inputs live in memory.

@@ -227,6 +227,7 @@ impl Machine {
             if rivals.is_empty() || observed.saturating_sub(*at) >= self.timing.challenge {
                 self.replaced.extend(rivals.drain(..));
                 local.stage = Stage::Established { at: observed };
+                local.returned = local.run.is_some_and(|run| self.peers.has_settled(*member, run));
                 self.due.insert(member.side, self.clock.now());
                 taken = true;
             }

@@ -96,10 +96,12 @@ impl Machine {
         self.changed();
     }
 
-    /// Stops a member that is still there in a run which was given up, or at work in one that is closed.
+    /// Stops a member that is still there in a run which was given up, or at work in one that is closed. Who came back when its work was done
+    /// has nothing left to do that anybody waits for.
     fn leave_ended_run(&mut self, member: MemberId, run: RunId) {
-        let (Some(announced), Some(state)) =
-            (self.announced, self.local.get(&member).map(|local| local.state))
+        let local = self.local.get(&member);
+        let (Some(announced), Some((state, returned))) =
+            (self.announced, local.map(|local| (local.state, local.returned)))
         else {
             return;
         };
@@ -114,7 +116,7 @@ impl Machine {
                     next: announced.run,
                 },
             );
-        } else if announced.run == run && announced.closed && state.is_alive() {
+        } else if announced.run == run && announced.closed && state.is_alive() && !returned {
             let member_name = self.layout.name(member).to_owned();
             self.refuse(
                 member,

@@ -88,6 +88,7 @@ fn a_seed_tells_the_same_story_each_time() {
 const fn reproach(rule: BrokenRule) -> &'static str {
     match rule {
         BrokenRule::EndsOnSilence => "ended without a word of writer",
+        BrokenRule::ClosesOverSettled => "before reader",
         BrokenRule::EndsAtStatedEnds | BrokenRule::CommitsAhead => "ended without record",
         BrokenRule::IgnoresRefusal => "goes on with",
         BrokenRule::SendsBeforeReadiness => "was sent before reader",
@@ -97,7 +98,7 @@ const fn reproach(rule: BrokenRule) -> &'static str {
         BrokenRule::TakesWithoutChallenge => "was established twice at a time",
         BrokenRule::WaitsForever => "do not end",
         BrokenRule::EndsUnheard => "ended well, but nobody knows",
-        BrokenRule::AdvancesAhead => "was there",
+        BrokenRule::AdvancesAhead | BrokenRule::SettlesEarly => "was there",
         BrokenRule::FencesItselfOnly => "commits over what another has committed",
     }
 }

@@ -22,7 +22,7 @@ pub use view::{Trouble, View};
 use super::{ChannelSpec, Delivery, StatusLog};
 use crate::error::ChannelError;
 use crate::protocol::{
-    Covering, LocalEvent, Machine, MemberId, Membership, Process, Readiness, RunId, Siblings, Side,
+    Covering, LocalEvent, Machine, MemberId, Membership, Process, ProcessId, Readiness, RunId, Siblings, Side,
 };
 use driver::drive;
 use loopback::Loopback;
@@ -67,19 +67,16 @@ struct Shared {
 }
 
 impl ChannelSession {
-    /// Starts the protocol of a channel. Without a status log all members live in this process and hear each other alone.
+    /// Starts the protocol of a channel in this process, which is the same on all its channels. Without a status log all
+    /// members live here and hear each other alone.
     #[must_use]
     pub fn start(
         spec: Arc<ChannelSpec>,
+        process: Process,
         log: Option<Box<dyn StatusLog>>,
         control: &tokio::runtime::Handle,
     ) -> Self {
-        let machine = Machine::new(
-            Arc::clone(&spec.layout),
-            Process::current(),
-            spec.timing,
-            spec.run_policy,
-        );
+        let machine = Machine::new(Arc::clone(&spec.layout), process, spec.timing, spec.run_policy);
         let view = watch::Sender::new(Arc::new(Shared::look(&spec, &machine, 0, None)));
         let shared = Arc::new(Shared {
             spec,
@@ -193,6 +190,16 @@ impl ChannelSession {
             Some(Membership::Refused(_)) | None => Verdict::Waiting("its turn".to_owned()),
         })
         .await
+    }
+
+    /// Processes that did not defend a member against this one: they are gone, or stop as a whole when they find out.
+    pub(crate) fn replaced(&self) -> BTreeSet<ProcessId> {
+        self.shared.lock().replaced().clone()
+    }
+
+    /// Takes in which processes are known to be replaced from other channels: nobody waits here for their answer again.
+    pub(crate) fn learn_replaced(&self, replaced: &BTreeSet<ProcessId>) {
+        self.shared.lock().learn_replaced(replaced);
     }
 
     /// Waits, without a deadline, until the log says that the last run is closed and that the member had finished in it.

@@ -54,9 +54,11 @@ pub(super) async fn join_run(
         _ => LocalEvent::Left(Vec::new()),
     };
     let leave = Leave::with(session.clone(), member, gone);
+    shared.connections.turn(&session).await;
     let Some(joined) = session.join(member).await? else {
         return Ok(None);
     };
+    shared.connections.took(channel);
     if member.side == Side::Writers && member == session.keeper() {
         // It opens the run in place of a principal that is plain pypz-python; the others wait for it.
         session.tell(member, LocalEvent::Opened);

@@ -60,9 +60,8 @@ impl Peers {
         self.get(member).filter(|known| known.run == run)
     }
 
-    /// The greatest number of a run that the history told of whose members have said nothing since; 0 if there is none.
-    ///
-    /// It is greater than that of the principal's last run where the readers' log has lost its head and the writers' has not.
+    /// The greatest number of a run that the history told of whose members have said nothing since, other than claims; 0 if
+    /// there is none.
     pub(super) fn newest_run_of_history(&self) -> u64 {
         let history = self.members.values().filter(|known| !known.live);
         history.map(|known| known.run.number).max().unwrap_or(0)

@@ -52,7 +52,7 @@ impl Machine {
             return None;
         }
         // An open run is an old one where the writers' log tells of a newer one: nobody would be heard in it.
-        let newest = open.filter(|run| run.number >= self.peers.newest_run_of_history());
+        let newest = open.filter(|run| run.number >= self.newest_run_of_history());
         if let (Some(run), RunPolicy::Resume) = (newest, self.policy) {
             return Some(run);
         }
@@ -61,7 +61,7 @@ impl Machine {
         let number = self
             .announced
             .map_or(0, |announced| announced.run.number)
-            .max(self.peers.newest_run_of_history())
+            .max(self.newest_run_of_history())
             .saturating_add(1);
         let first = self.claims.get(&member).and_then(|claims| claims.first());
         let ours = self.local.get(&member).and_then(|local| local.run);

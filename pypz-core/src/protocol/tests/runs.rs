@@ -177,6 +177,23 @@ fn a_run_gets_a_number_that_counts_for_all_when_a_log_has_lost_its_head() {
 }
 
 #[test]
+fn a_claim_tells_of_a_run_that_the_readers_log_has_forgotten() {
+    // Found by seed 189279 of the simulation: a new run got the number of one in which a writer had only claimed. Its epochs
+    // hid those of the new run, and two incarnations had the same.
+    let mut bench = Bench::new(1, 1);
+    bench.say(word(process(1), run(1), PRINCIPAL, 9, MemberState::Closed));
+    bench.say(word(process(2), run(3), WRITER, 8, MemberState::Claimed));
+    let all = bench.started(&[PRINCIPAL, WRITER]);
+    bench.pass(4.0);
+    assert_eq!(bench.epoch(all, PRINCIPAL), Some((4, 1)));
+    assert_eq!(bench.epoch(all, WRITER), Some((4, 1)));
+    bench.stopped.push(all);
+    let again = bench.start(RunPolicy::Resume, &[PRINCIPAL, WRITER]);
+    bench.pass(8.0);
+    assert_eq!(bench.epoch(again, WRITER), Some((4, 2)));
+}
+
+#[test]
 fn an_old_run_that_a_zombie_speaks_of_is_not_resumed_when_a_newer_one_is_known() {
     // The readers' log has forgotten run 6; what it holds of run 5 came late.
     let mut bench = Bench::new(1, 1);

@@ -31,6 +31,7 @@ mod tail;
 mod topics;
 mod transactions;
 mod transport;
+mod watch;
 mod writer;
 
 pub use config::RESERVED;

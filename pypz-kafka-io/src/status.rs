@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use crate::clients::{Listener, REQUEST};
 use crate::error::words;
 use crate::topics::status_topic;
+use crate::watch::TopicWatch;
 
 /// How many status events of a channel may wait.
 const EVENTS: usize = 1_024;
@@ -100,6 +101,7 @@ impl StatusHub {
     pub(crate) fn listen(
         &self,
         channel: &str,
+        watch: TopicWatch,
         watermarks: impl Fn(&str) -> Result<(i64, i64), KafkaError>,
     ) -> Result<KafkaStatusLog, KafkaError> {
         let (events, received) = mpsc::channel(EVENTS);
@@ -132,6 +134,7 @@ impl StatusHub {
             channel: channel.to_owned(),
             events: received,
             producer: Arc::clone(&self.producer),
+            watch,
         })
     }
 
@@ -199,15 +202,20 @@ pub(crate) struct KafkaStatusLog {
     channel: String,
     events: mpsc::Receiver<StatusEvent>,
     producer: Arc<ThreadedProducer<Listener>>,
+    watch: TopicWatch,
 }
 
 #[async_trait]
 impl StatusLog for KafkaStatusLog {
     async fn next(&mut self) -> Result<StatusEvent, ChannelError> {
-        match self.events.recv().await {
-            Some(event) => Ok(event),
-            // The clients are closed; the session is about to hear of it and must not spin until then.
-            None => std::future::pending().await,
+        tokio::select! {
+            biased;
+            event = self.events.recv() => match event {
+                Some(event) => Ok(event),
+                // The clients are closed; the session is about to hear of it and must not spin until then.
+                None => std::future::pending().await,
+            },
+            gone = self.watch.gone() => Err(gone),
         }
     }
 

@@ -320,6 +320,11 @@ pub(crate) async fn exists(
     })
 }
 
+/// Whether the stream of the writers is there, which is created last and deleted with the others.
+pub(crate) async fn is_there_now(clients: &Clients, spec: &ChannelSpec) -> Result<bool, ChannelError> {
+    is_there(clients, spec, &stream(spec.name(), Side::Writers)).await
+}
+
 /// Takes all messages out of the queues of a run that was given up. Returns how many there were.
 pub(crate) async fn purge(clients: &Clients, spec: &Arc<ChannelSpec>) -> Result<u64, ChannelError> {
     let work = |opened: Channel| -> BoxFuture<'static, Result<u64, Error>> {

@@ -165,7 +165,10 @@ impl ChannelSession {
     /// [`ChannelError::Refused`] if somebody else holds the member, [`ChannelError::Deadline`] after the patience.
     pub async fn join(&self, member: MemberId) -> Result<Option<Joined>, ChannelError> {
         self.tell(member, LocalEvent::Join);
+        let is_done = |view: &View| view.trouble.is_some() && view.completed.contains(&member);
         self.wait_for(member, |view| match view.memberships.get(&member) {
+            // Somebody else has deleted what was left of the run, and this member's part in it was done.
+            _ if is_done(view) => Verdict::Ready(None),
             Some(Membership::Established {
                 run,
                 epoch,

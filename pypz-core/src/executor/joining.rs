@@ -6,7 +6,7 @@ use super::last_words::{self, Work};
 use super::run::RunShared;
 use crate::channel::{ChannelReader, ChannelSession, ChannelSpec, Joined, Leave, transport_for};
 use crate::error::ChannelError;
-use crate::pipeline::PlannedInput;
+use crate::pipeline::{PlannedInput, PlannedReplica};
 use crate::protocol::{LocalEvent, MemberId, RunPolicy, Side};
 
 /// A member that has joined its channel's run.
@@ -19,8 +19,52 @@ pub(super) struct Place {
 /// A reader that has joined, and the transport's end.
 pub(super) type JoinedInput = (Place, Box<dyn ChannelReader>);
 
+/// The members of a replica, each in its place.
+pub(super) struct Members {
+    /// Of each planned input; `None` if its run is over.
+    pub(super) inputs: Vec<Option<JoinedInput>>,
+    /// Of each planned output; `None` if its run is over, or nobody there waits for the member.
+    pub(super) outputs: Vec<Option<Place>>,
+    /// Whether an earlier incarnation has done all of the work.
+    pub(super) is_done: bool,
+}
+
+/// Joins all channels of a replica.
+pub(super) async fn join_all(planned: &PlannedReplica, shared: &RunShared) -> Result<Members, ChannelError> {
+    // All at once: whoever replaces somebody waits for an answer of the one before, on each channel.
+    let work = Work::new();
+    let inputs = planned
+        .inputs
+        .iter()
+        .map(|input| join_input(shared, input, &work));
+    let outputs = planned
+        .outputs
+        .iter()
+        .map(|output| join(shared, &output.channel, output.member, &work));
+    let (inputs, mut outputs) = futures::future::try_join(
+        futures::future::try_join_all(inputs),
+        futures::future::try_join_all(outputs),
+    )
+    .await?;
+    // A run of an input in which the replica never was has work that nobody has done yet.
+    let is_new = |(place, _): &JoinedInput| place.joined.epoch == 1 && !place.joined.settled;
+    let is_done = work.is_done() && !inputs.iter().flatten().any(is_new);
+    if !is_done {
+        for (output, place) in planned.outputs.iter().zip(&mut outputs) {
+            if place.is_none() {
+                *place = join_run(shared, &output.channel, output.member).await?;
+            }
+        }
+    }
+    Ok(Members {
+        inputs,
+        outputs,
+        is_done,
+    })
+}
+
 /// Joins the run of a channel; `None` if the work of the replica is done and nobody there waits for its word.
-pub(super) async fn join(
+async fn join(
     shared: &RunShared,
     channel: &Arc<ChannelSpec>,
     member: MemberId,
@@ -42,7 +86,7 @@ pub(super) async fn join(
     Ok(place)
 }
 
-pub(super) async fn join_run(
+async fn join_run(
     shared: &RunShared,
     channel: &Arc<ChannelSpec>,
     member: MemberId,
@@ -71,7 +115,7 @@ pub(super) async fn join_run(
 }
 
 /// A reader that has joined has opened its end, too: the principal opens the run by it, which the others wait for.
-pub(super) async fn join_input(
+async fn join_input(
     shared: &RunShared,
     input: &PlannedInput,
     work: &Work,

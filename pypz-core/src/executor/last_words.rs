@@ -51,21 +51,39 @@ impl Work {
 ///
 /// # Errors
 ///
-/// Those of the channel's session.
+/// Those of the channel's session, and of questions to its broker.
 pub(super) async fn needless(
     shared: &RunShared,
     channel: &Arc<ChannelSpec>,
     member: MemberId,
 ) -> Result<(), ChannelError> {
-    let session = shared.connections.session(channel);
-    match tokio::time::timeout(channel.timing.challenge * 2, session).await {
-        Ok(session) => session?.completed(member).await,
-        Err(_) => {
-            let port = channel.layout.name(member);
-            tracing::info!(port, "its channel is gone, and its work in there was done");
+    let closed = async {
+        let session = shared.connections.session(channel).await?;
+        session.completed(member).await;
+        Ok(())
+    };
+    let gone = async {
+        let connection = shared.connections.connection(channel).await?;
+        let mut looks = tokio::time::interval(channel.timing.challenge);
+        // Twice, because a broker may answer before it knows all that it has.
+        let mut missed = 0;
+        while missed < 2 {
+            looks.tick().await;
+            missed = if connection.exists(channel).await? {
+                0
+            } else {
+                missed + 1
+            };
         }
+        let port = channel.layout.name(member);
+        tracing::info!(port, "its channel is gone, and its work in there was done");
+        Ok(())
+    };
+    tokio::select! {
+        biased;
+        closed = closed => closed,
+        gone = gone => gone,
     }
-    Ok(())
 }
 
 /// Says on every channel of a replica that its work is done, and waits until each log has it. The last word of a replica with

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::commit::{CommitTracker, SourceLog};
-use super::joining::{JoinedInput, Place, is_volatile, join, join_input, join_run};
-use super::last_words::{self, Work};
+use super::joining::{JoinedInput, Members, Place, is_volatile, join_all};
+use super::last_words;
 use super::round::RoundMember;
 use super::run::RunShared;
 use super::settlement::{InRounds, Settlement};
@@ -36,39 +36,21 @@ pub(super) async fn open(
     round: Option<RoundMember>,
 ) -> Result<Opened, ChannelError> {
     let is_source = planned.inputs.is_empty();
-    // All at once: whoever replaces somebody waits for an answer of the one before, on each channel.
-    let work = Work::new();
-    let inputs = planned
-        .inputs
-        .iter()
-        .map(|input| join_input(shared, input, &work));
-    let outputs = planned
-        .outputs
-        .iter()
-        .map(|output| join(shared, &output.channel, output.member, &work));
-    let (mut inputs, mut outputs) = futures::future::try_join(
-        futures::future::try_join_all(inputs),
-        futures::future::try_join_all(outputs),
-    )
-    .await?;
+    let members = join_all(planned, shared).await?;
     fail_point::pass("ports.joined");
-    // A run of an input in which the replica never was has work that nobody has done yet.
-    let is_new = |(place, _): &JoinedInput| place.joined.epoch == 1 && !place.joined.settled;
-    if work.is_done() && !inputs.iter().flatten().any(is_new) {
-        return open_to_close(operator, planned, shared, inputs, outputs).await;
+    if members.is_done {
+        return open_to_close(operator, planned, shared, members).await;
     }
-    for (output, place) in planned.outputs.iter().zip(&mut outputs) {
-        if place.is_none() {
-            *place = join_run(shared, &output.channel, output.member).await?;
-        }
-    }
-    let outputs: Vec<Place> = outputs.into_iter().flatten().collect();
-    let first = outputs.first().zip(planned.outputs.first());
+    let Members {
+        mut inputs, outputs, ..
+    } = members;
+    let first_place = outputs.iter().flatten().next();
+    let first = first_place.zip(planned.outputs.first());
     let source = first.filter(|_| is_source).map(|(place, output)| SourceLog {
         session: place.session.clone(),
         member: output.member,
     });
-    let mut position = outputs.first().and_then(|place| place.joined.source.clone());
+    let mut position = first_place.and_then(|place| place.joined.source.clone());
     if let Some(member) = &round {
         let (earlier, run) = earlier(
             planned,
@@ -76,7 +58,7 @@ pub(super) async fn open(
                 .iter()
                 .flatten()
                 .map(|(place, _)| place)
-                .chain(&outputs)
+                .chain(outputs.iter().flatten())
                 .next(),
         )?;
         let resumed = member.begin(earlier, run).await?;
@@ -114,9 +96,11 @@ async fn open_to_close(
     operator: &mut dyn ErasedOperator,
     planned: &PlannedReplica,
     shared: &RunShared,
-    mut inputs: Vec<Option<JoinedInput>>,
-    outputs: Vec<Option<Place>>,
+    members: Members,
 ) -> Result<Opened, ChannelError> {
+    let Members {
+        mut inputs, outputs, ..
+    } = members;
     // A run in which the member never was is another one, which others have opened since.
     let was_there = |place: &Place| place.joined.epoch > 1 || place.joined.settled;
     let outputs = planned.outputs.iter().map(|output| output.member).zip(outputs);
@@ -172,12 +156,11 @@ async fn open_outputs(
     operator: &mut dyn ErasedOperator,
     planned: &PlannedReplica,
     shared: &RunShared,
-    joined: Vec<Place>,
+    joined: Vec<Option<Place>>,
     round: Option<&RoundMember>,
 ) -> Result<Vec<Arc<dyn WriteProgress>>, ChannelError> {
     let is_source = planned.inputs.is_empty();
-    let mut joined: Vec<(&PlannedOutput, Option<Place>)> =
-        planned.outputs.iter().zip(joined.into_iter().map(Some)).collect();
+    let mut joined: Vec<(&PlannedOutput, Option<Place>)> = planned.outputs.iter().zip(joined).collect();
     let mut progress = Vec::new();
     for (name, port) in operator.output_ports() {
         let mut links = Vec::new();

@@ -173,7 +173,7 @@ impl Plan {
             forgets: rng.one_in(4).then(|| rng.pick(&SIDES)),
             transactional: rng.one_in(3),
             sources: rng.one_in(3),
-            settles: seed % 2 == 0,
+            settles: seed.is_multiple_of(2),
             broken,
             benign: true,
             calm: !slow,

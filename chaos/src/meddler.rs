@@ -1,20 +1,22 @@
 //! Somebody else at the broker, with a client of their own: deletes, changes and writes what is not theirs.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use futures::StreamExt;
 use lapin::options::{
-    BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, QueueDeclareOptions, QueueDeleteOptions,
+    BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, BasicQosOptions, QueueDeclareOptions,
+    QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::brokers::Broker;
@@ -101,6 +103,24 @@ impl Meddler {
         }
     }
 
+    /// Makes a topic with so many partitions, as soon as one of the same name that was deleted is gone.
+    pub(crate) async fn make(&self, name: &str, partitions: i32) -> Result<()> {
+        let Self::Kafka(config) = self else {
+            bail!("only topics are made");
+        };
+        let admin: AdminClient<DefaultClientContext> = config.create()?;
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let begun = Instant::now();
+        loop {
+            let made = admin.create_topics([&topic], &AdminOptions::new()).await?;
+            match made.into_iter().next() {
+                Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) if begun.elapsed() < ANSWER => {}
+                Some(Err((topic, error))) => bail!("{topic}: {error}"),
+                _ => return Ok(()),
+            }
+        }
+    }
+
     /// Deletes a topic or queue with all that is in it.
     pub(crate) async fn delete(&self, name: &str) -> Result<()> {
         match self {
@@ -154,6 +174,30 @@ impl Meddler {
                 Ok(())
             }
         }
+    }
+
+    /// Takes the way from a channel's exchange to its queue away.
+    pub(crate) async fn unbind(&self, channel: &str) -> Result<()> {
+        let Self::Rabbitmq(at) = self else {
+            bail!("only queues are bound");
+        };
+        at.0.queue_unbind(channel.into(), channel.into(), "".into(), FieldTable::default())
+            .await?;
+        Ok(())
+    }
+
+    /// The dead letters of a channel, at most so many, which are left where they are.
+    pub(crate) async fn letters(&self, name: &str, most: usize) -> Result<Vec<Vec<u8>>> {
+        let Self::Rabbitmq(at) = self else {
+            return self.read(name, most).await;
+        };
+        let mut letters = Vec::new();
+        while letters.len() < most
+            && let Some(letter) = at.0.basic_get(name.into(), BasicGetOptions::default()).await?
+        {
+            letters.push(letter.delivery.data);
+        }
+        Ok(letters)
     }
 
     /// The messages of a status, at most so many.

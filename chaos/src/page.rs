@@ -15,7 +15,7 @@ pub(crate) const DATA: &str = "docs/data/reliability.jsonl";
 pub(crate) const PAGE: &str = "docs/reliability.md";
 
 /// What each row of the matrix is about.
-const ROWS: [(u32, &str); 27] = [
+const ROWS: [(u32, &str); 29] = [
     (1, "random processes are killed and started again"),
     (2, "a process dies at each named point of its way"),
     (3, "a writer is killed and nobody starts it again"),
@@ -35,6 +35,7 @@ const ROWS: [(u32, &str); 27] = [
     (17, "a long status history"),
     (18, "a slow reader"),
     (19, "the broker's disk is full"),
+    (21, "long records"),
     (22, "a record that does not decode"),
     (24, "hostile status messages"),
     (31, "clocks that are wrong"),
@@ -42,6 +43,7 @@ const ROWS: [(u32, &str); 27] = [
     (33, "an end right behind the records"),
     (34, "a replica is late, never comes, or is lost"),
     (35, "other numbers of replicas, run after run"),
+    (37, "messages find no way to their queue"),
     (38, "starts in random order"),
 ];
 

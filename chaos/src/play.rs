@@ -79,6 +79,9 @@ pub(crate) struct Shape {
     /// A property of the broker's client
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) channel_config: Vec<String>,
+    /// A setting of all ports
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) port_settings: Vec<String>,
 }
 
 impl Shape {
@@ -110,6 +113,9 @@ impl Shape {
         }
         for property in &self.channel_config {
             arguments.extend(["--channel-config".to_owned(), property.clone()]);
+        }
+        for setting in &self.port_settings {
+            arguments.extend(["--port-settings".to_owned(), setting.clone()]);
         }
         arguments
     }
@@ -177,6 +183,14 @@ impl Shape {
         }
         if self.keep {
             pipeline.mode(ExecutionMode::WithoutResourceDeletion);
+        }
+        for (name, value) in self
+            .port_settings
+            .iter()
+            .filter_map(|setting| setting.split_once('='))
+        {
+            let number = value.parse::<u64>().map(serde_json::Value::from);
+            pipeline.set_parameter(&format!(">>{name}"), number.unwrap_or_else(|_| value.into()));
         }
         let properties = self
             .channel_config

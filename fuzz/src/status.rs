@@ -110,7 +110,7 @@ fn work(machine: &mut Machine, member: MemberId) {
             machine.on_local(member, LocalEvent::Opened);
             machine.on_local(member, LocalEvent::Started);
         }
-        Membership::Waiting(_) => {}
+        Membership::Waiting(_) | Membership::Over(_) => {}
     }
     match machine.upstream() {
         Upstream::Failed { cause } | Upstream::Lost { cause, .. } => must_be_plain(&cause),

@@ -235,6 +235,15 @@ impl Clients {
             .map(<[_]>::len))
     }
 
+    /// Whether the broker says that there is no such topic. Blocks.
+    pub(crate) fn is_unknown(&self, topic: &str, timeout: Duration) -> Result<bool, KafkaError> {
+        let metadata = self.admin.inner().fetch_metadata(Some(topic), timeout)?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        let error = found.and_then(rdkafka::metadata::MetadataTopic::error);
+        Ok(error
+            .is_some_and(|error| RDKafkaErrorCode::from(error) == RDKafkaErrorCode::UnknownTopicOrPartition))
+    }
+
     /// First offset and end of a partition. Blocks.
     pub(crate) fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), KafkaError> {
         insistently(REQUEST, || {

@@ -35,6 +35,7 @@ mod tail;
 mod topics;
 mod transactions;
 mod transport;
+mod watch;
 mod within;
 mod writer;
 

@@ -22,6 +22,7 @@ use crate::clients::{Listener, REQUEST};
 use crate::error::words;
 use crate::producer::PolledProducer;
 use crate::topics::status_topic;
+use crate::watch::TopicWatch;
 
 /// How many status events of a channel may wait.
 const EVENTS: usize = 1_024;
@@ -101,6 +102,7 @@ impl StatusHub {
     pub(crate) fn listen(
         &self,
         channel: &str,
+        watch: TopicWatch,
         watermarks: impl Fn(&str) -> Result<(i64, i64), KafkaError>,
     ) -> Result<KafkaStatusLog, KafkaError> {
         let (events, received) = mpsc::channel(EVENTS);
@@ -133,6 +135,7 @@ impl StatusHub {
             channel: channel.to_owned(),
             events: received,
             producer: Arc::clone(&self.producer),
+            watch,
         })
     }
 
@@ -200,15 +203,20 @@ pub(crate) struct KafkaStatusLog {
     channel: String,
     events: mpsc::Receiver<StatusEvent>,
     producer: Arc<PolledProducer<Listener>>,
+    watch: TopicWatch,
 }
 
 #[async_trait]
 impl StatusLog for KafkaStatusLog {
     async fn next(&mut self) -> Result<StatusEvent, ChannelError> {
-        match self.events.recv().await {
-            Some(event) => Ok(event),
-            // The clients are closed; the session is about to hear of it and must not spin until then.
-            None => std::future::pending().await,
+        tokio::select! {
+            biased;
+            event = self.events.recv() => match event {
+                Some(event) => Ok(event),
+                // The clients are closed; the session is about to hear of it and must not spin until then.
+                None => std::future::pending().await,
+            },
+            gone = self.watch.gone() => Err(gone),
         }
     }
 

@@ -14,10 +14,11 @@ use tokio::sync::OnceCell;
 
 use crate::acknowledge::Acknowledgements;
 use crate::broadcast::Broadcast;
-use crate::clients::{Clients, blocking};
+use crate::clients::{Clients, REQUEST, blocking};
 use crate::consumer::ChannelConsumer;
 use crate::reader::KafkaChannelReader;
 use crate::transactions::KafkaTransactor;
+use crate::watch::TopicWatch;
 use crate::writer::KafkaChannelWriter;
 use crate::{config, plain, topics};
 
@@ -201,9 +202,24 @@ impl Connection for KafkaConnectionHandle {
         topics::exists(&self.0.clients()?, channel, channel.timing.patience).await?;
         let (clients, name) = (self.0.clients()?, channel.name().to_owned());
         let asked = Arc::clone(&clients);
-        let log = blocking(move || asked.status.listen(&name, |topic| asked.watermarks(topic, 0))).await;
+        let watch = TopicWatch::new(&clients, channel);
+        let log = blocking(move || {
+            asked
+                .status
+                .listen(&name, watch, |topic| asked.watermarks(topic, 0))
+        })
+        .await;
         let log = log.map_err(|error| clients.failed(channel.name(), "reading status", &error))?;
         Ok(Some(Box::new(log)))
+    }
+
+    async fn exists(&self, channel: &Arc<ChannelSpec>) -> Result<bool, ChannelError> {
+        let (clients, name) = (self.0.clients()?, channel.name().to_owned());
+        let asked = Arc::clone(&clients);
+        let unknown = blocking(move || asked.is_unknown(&name, REQUEST)).await;
+        unknown
+            .map(|unknown| !unknown)
+            .map_err(|error| clients.failed(channel.name(), "looking for the channel", &error))
     }
 
     async fn close(&self) {

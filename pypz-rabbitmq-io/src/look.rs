@@ -132,6 +132,11 @@ async fn is_read(
     }
 }
 
+/// Whether the stream of the writers is there, which is created last and deleted with the others.
+pub(crate) async fn is_there_now(clients: &Clients, spec: &ChannelSpec) -> Result<bool, ChannelError> {
+    is_there(clients, spec, &stream(spec.name(), Side::Writers)).await
+}
+
 /// Waits until the principal reader has created everything: the stream of the writers is the last.
 pub(crate) async fn exists(
     clients: &Clients,

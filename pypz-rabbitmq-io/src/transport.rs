@@ -95,6 +95,11 @@ impl Connection for RabbitMqConnection {
         Ok(Some(Box::new(RabbitMqStatusLog::open(&clients, channel))))
     }
 
+    async fn exists(&self, channel: &Arc<ChannelSpec>) -> Result<bool, ChannelError> {
+        let clients = self.clients()?;
+        look::is_there_now(&clients, channel).await
+    }
+
     async fn close(&self) {
         let clients = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(clients) = clients {

@@ -1,7 +1,7 @@
 //! Rows 15, 17, 22, 24 and 37: what somebody else does at the broker.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -12,8 +12,31 @@ use crate::line::Line;
 use crate::meddler::{Meddler, Status};
 use crate::stage::{LIMIT, Stage};
 
+/// How long it may take until everybody has ended whose channel is gone.
+const NOTICED: Duration = Duration::from_secs(10);
+
 /// The relay's topic or queue is deleted in the middle of a run: everybody stops, and nobody makes it again.
 pub(super) async fn deleted(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
+    gone(ground, terms, Afterwards::Nothing).await
+}
+
+/// The relay's topic is deleted in the middle of a run and made again at once: nobody takes it for the one that was there.
+pub(super) async fn made_again(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
+    gone(ground, terms, Afterwards::MadeAgain).await
+}
+
+/// What somebody does who has deleted a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Afterwards {
+    Nothing,
+    MadeAgain,
+}
+
+fn is_source(part: &str) -> bool {
+    !part.starts_with("relay") && !part.starts_with("sink")
+}
+
+async fn gone(ground: Arc<Ground>, terms: Terms, afterwards: Afterwards) -> Result<Line> {
     let mut shape = shape(&terms);
     shape.rate = shape.records / 20;
     shape.patience = 15.0;
@@ -24,7 +47,12 @@ pub(super) async fn deleted(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
     stage.until_arrived(stage.shape.total() / 4).await?;
     stage.disturbances += 1;
     meddler.delete(&channel).await?;
+    if afterwards == Afterwards::MadeAgain {
+        meddler.make(&channel, 2).await?;
+    }
+    let begun = Instant::now();
     stage.all_end(Duration::from_secs(90)).await?;
+    let noticed = begun.elapsed();
     let codes = stage.ended().clone();
     // What was in it is lost, and not by us.
     let mut line = terms.line(&ground);
@@ -36,8 +64,10 @@ pub(super) async fn deleted(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
     line.max_rss_mib = stage.peak_memory() >> 10;
     line.figures
         .insert("deleted with the channel".to_owned(), findings.lost);
+    // What is written into a topic that was made again is held by the broker: only readers need know where they were.
+    let concerned = |part: &str| afterwards == Afterwards::Nothing || !is_source(part);
     for (part, code) in &codes {
-        if *code == 0 {
+        if *code == 0 && concerned(part) {
             line.breaks(format!("{part} ended with 0 although its channel was deleted"));
         }
     }
@@ -46,7 +76,13 @@ pub(super) async fn deleted(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
             line.breaks(format!("{part} ended with {:?} in place of 123", codes.get(part)));
         }
     }
-    if meddler.is_there(&channel).await? {
+    let milliseconds = u64::try_from(noticed.as_millis()).unwrap_or(u64::MAX);
+    line.figures
+        .insert("milliseconds until all had ended".to_owned(), milliseconds);
+    if afterwards == Afterwards::Nothing && noticed > NOTICED {
+        line.breaks(format!("it took {milliseconds} ms until all had ended"));
+    }
+    if afterwards == Afterwards::Nothing && meddler.is_there(&channel).await? {
         line.breaks(format!("{channel} was made again"));
     }
     line.exit_codes = codes;

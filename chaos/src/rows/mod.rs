@@ -9,6 +9,7 @@ mod outages;
 mod peers;
 mod points;
 mod races;
+mod records;
 mod signals;
 
 use std::sync::Arc;
@@ -126,6 +127,7 @@ pub(crate) const CASES: &[Case] = &[
     case!(14, "zombie", Rabbitmq, AtLeastOnce, (30_000, 1), (100_000, 1), false, signals::zombie),
     case!(15, "channel deleted", Kafka, AtLeastOnce, (20_000, 1), (100_000, 1), false, meddling::deleted),
     case!(15, "channel deleted", Rabbitmq, AtLeastOnce, (20_000, 1), (100_000, 1), false, meddling::deleted),
+    case!(15, "channel made again", Kafka, AtLeastOnce, (20_000, 1), (100_000, 1), false, meddling::made_again),
     case!(16, "other number of replicas", Kafka, AtLeastOnce, (10_000, 1), (100_000, 1), false, layouts::repartitioned),
     case!(16, "other number of replicas", Rabbitmq, AtLeastOnce, (10_000, 1), (100_000, 1), false, layouts::repartitioned),
     case!(17, "stale status", Kafka, AtLeastOnce, (4_000, 50_000), (4_000, 500_000), false, meddling::stale),
@@ -133,8 +135,12 @@ pub(crate) const CASES: &[Case] = &[
     case!(18, "slow sink", Kafka, AtLeastOnce, (40_000, 1), (400_000, 1), false, layouts::slow),
     case!(18, "slow sink", Rabbitmq, AtLeastOnce, (40_000, 1), (400_000, 1), false, layouts::slow),
     case!(19, "disk full", Rabbitmq, AtLeastOnce, (20_000, 1), (100_000, 1), true, outages::full),
+    case!(21, "long records", Kafka, AtLeastOnce, (3, 1), (30, 1), false, records::long),
+    case!(21, "long records", Rabbitmq, AtLeastOnce, (3, 1), (30, 1), false, records::long),
     case!(22, "poison record", Kafka, AtLeastOnce, (20_000, 1), (100_000, 1), false, meddling::poisoned),
     case!(22, "poison record", Rabbitmq, AtLeastOnce, (20_000, 1), (100_000, 1), false, meddling::poisoned),
+    case!(22, "dead letters", Kafka, AtLeastOnce, (20_000, 100), (100_000, 1_000), false, records::dead_letters),
+    case!(22, "dead letters", Rabbitmq, AtLeastOnce, (20_000, 100), (100_000, 1_000), false, records::dead_letters),
     case!(24, "hostile status", Kafka, AtLeastOnce, (10_000, 3), (100_000, 50), false, meddling::hostile),
     case!(24, "hostile status", Rabbitmq, AtLeastOnce, (10_000, 3), (100_000, 50), false, meddling::hostile),
     case!(31, "clocks off by 10 minutes", Kafka, AtLeastOnce, (20_000, 10), (100_000, 10), false, clocks::skewed),
@@ -157,6 +163,7 @@ pub(crate) const CASES: &[Case] = &[
     case!(35, "2, 4, 1 replicas", Kafka, AtLeastOnce, (4_000, 1), (100_000, 1), false, layouts::scaled),
     case!(35, "2, 4, 1 replicas", Kafka, ExactlyOnce, (4_000, 1), (100_000, 1), false, layouts::scaled),
     case!(35, "2, 4, 1 replicas", Rabbitmq, AtLeastOnce, (4_000, 1), (100_000, 1), false, layouts::scaled),
+    case!(37, "no way to the queue", Rabbitmq, AtLeastOnce, (20_000, 1), (100_000, 1), false, records::unroutable),
     case!(38, "random start orders", Kafka, AtLeastOnce, (0, 8), (0, 1_000), false, races::starts),
     case!(38, "random start orders", Rabbitmq, AtLeastOnce, (0, 8), (0, 1_000), false, races::starts),
 ];
@@ -178,6 +185,7 @@ fn shape(terms: &Terms) -> Shape {
         exactly_once: false,
         keep: false,
         channel_config: Vec::new(),
+        port_settings: Vec::new(),
     }
 }
 

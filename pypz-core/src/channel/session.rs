@@ -5,6 +5,7 @@ mod driver;
 mod leave;
 mod loopback;
 mod view;
+mod wait;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,10 +22,11 @@ pub use view::{Trouble, View};
 use super::{ChannelSpec, Delivery, StatusLog};
 use crate::error::ChannelError;
 use crate::protocol::{
-    Covering, LocalEvent, Machine, MemberId, Membership, Process, Readiness, RunId, Siblings, Side,
+    Covering, LocalEvent, Machine, MemberId, Membership, Process, ProcessId, Readiness, RunId, Siblings, Side,
 };
 use driver::drive;
 use loopback::Loopback;
+use wait::{Verdict, shorten};
 
 /// How often the cause of a wait, and silent peers, are logged.
 const LOG_EVERY: Duration = Duration::from_secs(10);
@@ -42,6 +44,8 @@ pub struct Joined {
     pub source: Option<String>,
     /// Whether an earlier incarnation has done all that is expected of the member in this run.
     pub finished: bool,
+    /// Whether an earlier incarnation has said that all work of its replica in this run is done, on every channel.
+    pub settled: bool,
 }
 
 /// The protocol of one channel, shared by all its members in this process.
@@ -63,19 +67,16 @@ struct Shared {
 }
 
 impl ChannelSession {
-    /// Starts the protocol of a channel. Without a status log all members live in this process and hear each other alone.
+    /// Starts the protocol of a channel in this process, which is the same on all its channels. Without a status log all
+    /// members live here and hear each other alone.
     #[must_use]
     pub fn start(
         spec: Arc<ChannelSpec>,
+        process: Process,
         log: Option<Box<dyn StatusLog>>,
         control: &tokio::runtime::Handle,
     ) -> Self {
-        let machine = Machine::new(
-            Arc::clone(&spec.layout),
-            Process::current(),
-            spec.timing,
-            spec.run_policy,
-        );
+        let machine = Machine::new(Arc::clone(&spec.layout), process, spec.timing, spec.run_policy);
         let view = watch::Sender::new(Arc::new(Shared::look(&spec, &machine, 0, None)));
         let shared = Arc::new(Shared {
             spec,
@@ -156,31 +157,62 @@ impl ChannelSession {
         })
     }
 
-    /// Joins the run that the principal reader has opened, or opens it.
+    /// Joins the run that the principal reader has opened, or opens it. `None` if an earlier incarnation had finished and the
+    /// run was closed meanwhile: there is nothing left to do.
     ///
     /// # Errors
     ///
     /// [`ChannelError::Refused`] if somebody else holds the member, [`ChannelError::Deadline`] after the patience.
-    pub async fn join(&self, member: MemberId) -> Result<Joined, ChannelError> {
+    pub async fn join(&self, member: MemberId) -> Result<Option<Joined>, ChannelError> {
         self.tell(member, LocalEvent::Join);
+        let is_done = |view: &View| view.trouble.is_some() && view.completed.contains(&member);
         self.wait_for(member, |view| match view.memberships.get(&member) {
+            // Somebody else has deleted what was left of the run, and this member's part in it was done.
+            _ if is_done(view) => Verdict::Ready(None),
             Some(Membership::Established {
                 run,
                 epoch,
                 position,
                 source,
                 finished,
-            }) => Verdict::Ready(Joined {
+                settled,
+            }) => Verdict::Ready(Some(Joined {
                 run: *run,
                 epoch: *epoch,
                 position: *position,
                 source: source.clone(),
                 finished: *finished,
-            }),
+                settled: *settled,
+            })),
+            Some(Membership::Over(run)) => {
+                let port = self.name(member);
+                tracing::info!(port, "run {run} is complete: it had finished before");
+                Verdict::Ready(None)
+            }
             Some(Membership::Waiting(cause)) => Verdict::Waiting((*cause).to_owned()),
             Some(Membership::Refused(_)) | None => Verdict::Waiting("its turn".to_owned()),
         })
         .await
+    }
+
+    /// Processes that did not defend a member against this one: they are gone, or stop as a whole when they find out.
+    pub(crate) fn replaced(&self) -> BTreeSet<ProcessId> {
+        self.shared.lock().replaced().clone()
+    }
+
+    /// Takes in which processes are known to be replaced from other channels: nobody waits here for their answer again.
+    pub(crate) fn learn_replaced(&self, replaced: &BTreeSet<ProcessId>) {
+        self.shared.lock().learn_replaced(replaced);
+    }
+
+    /// Waits, without a deadline, until the log says that the last run is closed and that the member had finished in it.
+    pub async fn completed(&self, member: MemberId) {
+        let mut view = self.watch();
+        while !view.borrow_and_update().completed.contains(&member) {
+            if view.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// Which members of a side ever lived together in a process, as far as the status log tells, in whatever run.
@@ -344,39 +376,6 @@ impl ChannelSession {
         self.shared.kick.notify_one();
         self.shared.view.send_modify(|_| {});
     }
-
-    /// Waits for an answer at most for the patience, logs the cause every 10 s and names it at the end.
-    async fn wait_for<T>(
-        &self,
-        member: MemberId,
-        answer: impl Fn(&View) -> Verdict<T> + Send,
-    ) -> Result<T, ChannelError> {
-        let patience = self.shared.spec.timing.patience;
-        let deadline = Instant::now() + patience;
-        let port = self.name(member);
-        let mut view = self.watch();
-        loop {
-            let seen = Arc::clone(&view.borrow_and_update());
-            let cause = match answer(&seen) {
-                Verdict::Ready(answer) => return Ok(answer),
-                Verdict::Waiting(cause) => cause,
-            };
-            self.check(member)?;
-            if Instant::now() >= deadline {
-                let (port, seconds) = (port.to_owned(), patience.as_secs());
-                return Err(ChannelError::Deadline {
-                    port,
-                    waited_for: cause,
-                    seconds,
-                });
-            }
-            let log_at = (Instant::now() + LOG_EVERY).min(deadline);
-            if tokio::time::timeout_at(log_at, view.changed()).await.is_err() {
-                let left = deadline.saturating_duration_since(Instant::now()).as_secs();
-                tracing::info!(port, "waiting for {cause}, {left} s left");
-            }
-        }
-    }
 }
 
 /// Whether a writer may go on.
@@ -386,20 +385,6 @@ pub enum Pace {
     Normal,
     /// Its heartbeats do not come through: it must pause before peers take it for lost.
     Suspended,
-}
-
-enum Verdict<T> {
-    Ready(T),
-    Waiting(String),
-}
-
-fn shorten(names: &[String]) -> String {
-    match names {
-        [first, second, third, _, rest @ ..] => {
-            format!("{first}, {second}, {third} and {} more", rest.len() + 1)
-        }
-        few => few.join(", "),
-    }
 }
 
 impl Shared {

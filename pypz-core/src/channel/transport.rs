@@ -107,6 +107,13 @@ pub trait Connection: Send + Sync + 'static {
     /// [`ChannelError::Deadline`] if the log does not appear within the patience.
     async fn status(&self, channel: &Arc<ChannelSpec>) -> Result<Option<Box<dyn StatusLog>>, ChannelError>;
 
+    /// Whether a channel is there, as one look at the broker tells. `false` only if the broker says so.
+    ///
+    /// # Errors
+    ///
+    /// Those of the question.
+    async fn exists(&self, channel: &Arc<ChannelSpec>) -> Result<bool, ChannelError>;
+
     /// Gives back what is shared, after the last reader and writer were closed.
     async fn close(&self);
 }

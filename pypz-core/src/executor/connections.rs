@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 
 use crate::channel::{ChannelSession, ChannelSpec, Connection, ControlThread, Location, transport_for};
 use crate::error::ChannelError;
+use crate::protocol::Process;
+
+use super::joining::is_volatile;
 
 /// The channels at a location, and how opening the connection went: whoever comes after a failure does not try again.
 type AtLocation = (
@@ -18,6 +21,30 @@ pub(super) struct Connections {
     by_location: HashMap<Location, AtLocation>,
     sessions: HashMap<String, OnceCell<ChannelSession>>,
     control: ControlThread,
+    process: Process,
+    first: Option<FirstChannel>,
+}
+
+/// The channel on which a process claims before it claims on the others, so that of two processes with the same members one
+/// gets them all.
+struct FirstChannel {
+    name: String,
+    taken: watch::Sender<bool>,
+}
+
+impl FirstChannel {
+    /// A channel whose run this process opens, so that it waits for nobody else; the first of them by name, so that all
+    /// processes with the same members choose the same.
+    fn of(channels: &[Arc<ChannelSpec>]) -> Option<Self> {
+        let mut lasting: Vec<&Arc<ChannelSpec>> =
+            channels.iter().filter(|channel| !is_volatile(channel)).collect();
+        lasting.sort_by_key(|channel| (!channel.local_readers.contains(&0), channel.name().to_owned()));
+        let first = lasting.first().filter(|_| lasting.len() > 1)?;
+        Some(Self {
+            name: first.name().to_owned(),
+            taken: watch::Sender::new(false),
+        })
+    }
 }
 
 impl Connections {
@@ -38,6 +65,8 @@ impl Connections {
             by_location,
             sessions,
             control: ControlThread::start()?,
+            process: Process::current(),
+            first: FirstChannel::of(channels),
         })
     }
 
@@ -74,11 +103,43 @@ impl Connections {
             let log = connection.status(channel).await?;
             Ok(ChannelSession::start(
                 Arc::clone(channel),
+                self.process.clone(),
                 log,
                 self.control.runtime(),
             ))
         };
         cell.get_or_try_init(start).await.cloned()
+    }
+
+    /// Waits until this process has a member on its first channel, for as long as others who want the same may have to be
+    /// challenged; who was replaced there is on this channel, too.
+    pub(super) async fn turn(&self, session: &ChannelSession) {
+        let spec = session.spec();
+        let Some(first) = self.first.as_ref().filter(|first| first.name != spec.name()) else {
+            return;
+        };
+        let mut taken = first.taken.subscribe();
+        let turn = async { taken.wait_for(|taken| *taken).await.is_ok() };
+        if tokio::time::timeout(spec.timing.challenge * 2, turn)
+            .await
+            .is_err()
+        {
+            tracing::debug!(
+                channel = spec.name(),
+                "claims before there is a member on {}",
+                first.name
+            );
+        }
+        if let Some(first) = self.sessions.get(&first.name).and_then(OnceCell::get) {
+            session.learn_replaced(&first.replaced());
+        }
+    }
+
+    /// Notes that this process has a member on a channel.
+    pub(super) fn took(&self, channel: &ChannelSpec) {
+        if let Some(first) = self.first.as_ref().filter(|first| first.name == channel.name()) {
+            first.taken.send_replace(true);
+        }
     }
 
     /// Where futures run that user code cannot hold up.

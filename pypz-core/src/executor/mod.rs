@@ -2,6 +2,8 @@
 
 mod commit;
 mod connections;
+mod joining;
+mod last_words;
 mod mode;
 mod ports;
 mod replica;

@@ -3,37 +3,28 @@
 use std::sync::Arc;
 
 use super::commit::{CommitTracker, SourceLog};
+use super::joining::{JoinedInput, Members, Place, is_volatile, join_all};
+use super::last_words;
 use super::round::RoundMember;
 use super::run::RunShared;
 use super::settlement::{InRounds, Settlement};
 use crate::channel::partitioning::Partitioner;
-use crate::channel::{
-    ChannelReader, ChannelSession, ChannelSpec, Committer, Joined, Leave, PoisonPolicy, WriteProgress,
-    transport_for,
-};
+use crate::channel::{ChannelReader, Committer, PoisonPolicy, WriteProgress};
 use crate::error::ChannelError;
 use crate::fail_point;
 use crate::operator::ErasedOperator;
 use crate::pipeline::{PlannedInput, PlannedOutput, PlannedReplica};
 use crate::port::{Closing, InputLink, OutputLink};
-use crate::protocol::{LocalEvent, MemberId, RunId, RunPolicy, Side};
+use crate::protocol::{MemberId, RunId, Side};
 
 /// What a replica has once its ports are open.
 pub(super) struct Opened {
     pub(super) settlement: Settlement,
     /// Where a source goes on.
     pub(super) position: Option<String>,
+    /// Whether an earlier incarnation has done all of the work: then what is open only closes.
+    pub(super) done: bool,
 }
-
-/// A member that has joined its channel's run.
-struct Place {
-    session: ChannelSession,
-    joined: Joined,
-    leave: Leave,
-}
-
-/// A reader that has joined, and the transport's end.
-type JoinedInput = (Place, Box<dyn ChannelReader>);
 
 /// Joins the channels of a replica and opens its ports: inputs, then outputs, which wait for their readers.
 ///
@@ -45,25 +36,21 @@ pub(super) async fn open(
     round: Option<RoundMember>,
 ) -> Result<Opened, ChannelError> {
     let is_source = planned.inputs.is_empty();
-    // All at once: whoever replaces somebody waits for an answer of the one before, on each channel.
-    let inputs = planned.inputs.iter().map(|input| join_input(shared, input));
-    let outputs = planned
-        .outputs
-        .iter()
-        .map(|output| join(shared, &output.channel, output.member));
-    let (inputs, outputs) = futures::future::try_join(
-        futures::future::try_join_all(inputs),
-        futures::future::try_join_all(outputs),
-    )
-    .await?;
+    let members = join_all(planned, shared).await?;
     fail_point::pass("ports.joined");
-    let mut inputs: Vec<Option<JoinedInput>> = inputs.into_iter().map(Some).collect();
-    let first = outputs.first().zip(planned.outputs.first());
+    if members.is_done {
+        return open_to_close(operator, planned, shared, members).await;
+    }
+    let Members {
+        mut inputs, outputs, ..
+    } = members;
+    let first_place = outputs.iter().flatten().next();
+    let first = first_place.zip(planned.outputs.first());
     let source = first.filter(|_| is_source).map(|(place, output)| SourceLog {
         session: place.session.clone(),
         member: output.member,
     });
-    let mut position = outputs.first().and_then(|place| place.joined.source.clone());
+    let mut position = first_place.and_then(|place| place.joined.source.clone());
     if let Some(member) = &round {
         let (earlier, run) = earlier(
             planned,
@@ -71,7 +58,7 @@ pub(super) async fn open(
                 .iter()
                 .flatten()
                 .map(|(place, _)| place)
-                .chain(&outputs)
+                .chain(outputs.iter().flatten())
                 .next(),
         )?;
         let resumed = member.begin(earlier, run).await?;
@@ -96,7 +83,41 @@ pub(super) async fn open(
         }),
         None => Settlement::Tracked(CommitTracker::new(opened.committers, progress, source)),
     };
-    Ok(Opened { settlement, position })
+    Ok(Opened {
+        settlement,
+        position,
+        done: false,
+    })
+}
+
+/// Has every member say its last word, for work that an earlier incarnation has done. Only the principal's inputs are opened:
+/// it waits for its replicas and closes the run.
+async fn open_to_close(
+    operator: &mut dyn ErasedOperator,
+    planned: &PlannedReplica,
+    shared: &RunShared,
+    members: Members,
+) -> Result<Opened, ChannelError> {
+    let Members {
+        mut inputs, outputs, ..
+    } = members;
+    // A run in which the member never was is another one, which others have opened since.
+    let was_there = |place: &Place| place.joined.epoch > 1 || place.joined.settled;
+    let outputs = planned.outputs.iter().map(|output| output.member).zip(outputs);
+    let readers = planned.inputs.iter().zip(&mut inputs);
+    let readers = readers.filter(|(input, _)| input.member != MemberId::PRINCIPAL);
+    let readers = readers.map(|(input, joined)| (input.member, joined.take().map(|(place, _)| place)));
+    let words = outputs
+        .chain(readers)
+        .filter_map(|(member, place)| Some((member, place.filter(was_there)?)))
+        .map(|(member, place)| last_words::say(place, member));
+    futures::future::try_join_all(words).await?;
+    open_inputs(operator, planned, shared, inputs, None).await?;
+    Ok(Opened {
+        settlement: Settlement::none(),
+        position: None,
+        done: true,
+    })
 }
 
 /// What open input ports give to the settlement.
@@ -135,12 +156,11 @@ async fn open_outputs(
     operator: &mut dyn ErasedOperator,
     planned: &PlannedReplica,
     shared: &RunShared,
-    joined: Vec<Place>,
+    joined: Vec<Option<Place>>,
     round: Option<&RoundMember>,
 ) -> Result<Vec<Arc<dyn WriteProgress>>, ChannelError> {
     let is_source = planned.inputs.is_empty();
-    let mut joined: Vec<(&PlannedOutput, Option<Place>)> =
-        planned.outputs.iter().zip(joined.into_iter().map(Some)).collect();
+    let mut joined: Vec<(&PlannedOutput, Option<Place>)> = planned.outputs.iter().zip(joined).collect();
     let mut progress = Vec::new();
     for (name, port) in operator.output_ports() {
         let mut links = Vec::new();
@@ -153,75 +173,6 @@ async fn open_outputs(
         progress.extend(port.progress());
     }
     Ok(progress)
-}
-
-async fn join(
-    shared: &RunShared,
-    channel: &Arc<ChannelSpec>,
-    member: MemberId,
-) -> Result<Place, ChannelError> {
-    let session = shared.connections.session(channel).await?;
-    // In memory a writer that goes is a writer that has stopped: nobody will come back.
-    let gone = match member.side {
-        Side::Writers if is_volatile(channel) => LocalEvent::Stopped(Vec::new()),
-        _ => LocalEvent::Left(Vec::new()),
-    };
-    let leave = Leave::with(session.clone(), member, gone);
-    let joined = session.join(member).await?;
-    if member.side == Side::Writers && member == session.keeper() {
-        // It opens the run in place of a principal that is plain pypz-python; the others wait for it.
-        session.tell(member, LocalEvent::Opened);
-    }
-    Ok(Place {
-        session,
-        joined,
-        leave,
-    })
-}
-
-/// A reader that has joined has opened its end, too: the principal opens the run by it, which the others wait for.
-async fn join_input(shared: &RunShared, input: &PlannedInput) -> Result<JoinedInput, ChannelError> {
-    let place = join(shared, &input.channel, input.member).await?;
-    let connection = shared.connections.connection(&input.channel).await?;
-    let mut reader = connection.reader(&input.channel, input.member.index)?;
-    if input.member == MemberId::PRINCIPAL {
-        let port = place.session.name(input.member);
-        announce(port, &place.joined, input.channel.run_policy, reader.as_mut()).await?;
-        if place.joined.epoch == 1 && place.session.has_leftovers() {
-            let skipped = reader.skip_to_end().await?;
-            tracing::warn!(
-                port,
-                "{skipped} records of an earlier run of pypz-python are in the channel: they will not be read"
-            );
-        }
-    }
-    place.session.tell(input.member, LocalEvent::Opened);
-    Ok((place, reader))
-}
-
-/// Says which run the principal opens or goes on with, and marks as read what a given-up run left.
-async fn announce(
-    port: &str,
-    joined: &Joined,
-    run_policy: RunPolicy,
-    reader: &mut dyn ChannelReader,
-) -> Result<(), ChannelError> {
-    match run_policy {
-        // Whoever begins again in the run that it opened has given up the one before already.
-        _ if joined.epoch > 1 => {
-            tracing::info!(port, "run {} goes on: existing resources adopted", joined.run);
-        }
-        RunPolicy::Resume => tracing::debug!(port, "run {} opened", joined.run),
-        RunPolicy::Fresh => {
-            let skipped = reader.skip_to_end().await?;
-            tracing::warn!(
-                port,
-                "run {} opened; an unfinished one was given up, {skipped} records in it will not be read",
-                joined.run
-            );
-        }
-    }
-    Ok(())
 }
 
 /// Every set of this operator's replicas that ever lived together in a process, and the run.
@@ -249,10 +200,6 @@ fn earlier(planned: &PlannedReplica, first: Option<&Place>) -> Result<(Vec<Vec<u
             .collect()
     });
     Ok((replicas.collect(), first.joined.run))
-}
-
-fn is_volatile(channel: &ChannelSpec) -> bool {
-    transport_for(&channel.location).is_ok_and(|transport| transport.is_volatile())
 }
 
 /// Whether a drain reads on to the end, because what is not read is lost: all inputs live in memory.

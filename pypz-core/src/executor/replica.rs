@@ -1,5 +1,6 @@
 //! One replica, through its states.
 
+mod failure;
 mod plugins;
 
 use std::future::Future;
@@ -7,11 +8,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Error;
 use futures::FutureExt;
 
 use plugins::plugin;
 
+use super::last_words;
 use super::ports;
 use super::round::RoundMember;
 use super::run::RunShared;
@@ -19,13 +20,12 @@ use super::services::start_order;
 use super::settlement::{Progressed, Settlement};
 use super::{Outcome, Phase, State, next};
 use crate::Result;
-use crate::error::{ChannelError, ExecutionError, ExitStatus};
+use crate::error::ChannelError;
 use crate::fail_point;
 use crate::operator::{Commit, Context, ErasedOperator, Progress, Threading};
 use crate::pipeline::PlannedReplica;
 use crate::plugin::Plugin;
 use crate::port::Closing;
-use crate::protocol::Refusal;
 
 /// How long a replica that failed tries to have acknowledged what it had sent.
 const FLUSH_AFTER_FAILURE: Duration = Duration::from_secs(5);
@@ -123,59 +123,6 @@ impl Replica {
         }
     }
 
-    /// Notes what went wrong in a state. A source that was told to drain has not failed.
-    async fn fail(&mut self, state: State, error: &Error) -> Outcome {
-        if error
-            .chain()
-            .any(|cause| matches!(cause.downcast_ref(), Some(ChannelError::Draining { .. })))
-        {
-            return Outcome::Interrupted;
-        }
-        if let Some(aborted) = aborted(error)
-            && state != State::ResourceDeletion
-        {
-            let aborted = aborted.to_string();
-            return match caught(self.begin_again(&aborted)).await {
-                Ok(outcome) => outcome,
-                Err(error) => Box::pin(self.fail(State::ServiceStart, &error)).await,
-            };
-        }
-        // Whoever held the replica a moment ago and finds it taken was replaced.
-        let held = error
-            .downcast_ref()
-            .filter(|error| self.rewound && is_held(error));
-        let fenced = held.map(|held: &ChannelError| {
-            Error::from(ChannelError::Fenced {
-                operator: self.full_name().to_owned(),
-                reason: held.to_string(),
-            })
-        });
-        let error = fenced.as_ref().unwrap_or(error);
-        let step = match state {
-            State::Entry => ExitStatus::Configuration,
-            State::ServiceStart => ExitStatus::ServiceStart,
-            State::ResourceCreation => ExitStatus::ResourceCreation,
-            State::OperationInit => ExitStatus::Init,
-            State::OperationRunning => ExitStatus::Running,
-            State::OperationShutdown => ExitStatus::Shutdown,
-            State::ResourceDeletion => ExitStatus::ResourceDeletion,
-            State::ServiceShutdown => ExitStatus::ServiceShutdown,
-            State::Killed => ExitStatus::Fatal,
-        };
-        let failure = ExecutionError::new(self.full_name(), step, error);
-        self.failure.get_or_insert_with(|| failure.cause.as_str().into());
-        self.shared.fail(failure);
-        let heard = self.operator.on_error(&self.cx, error);
-        if AssertUnwindSafe(heard).catch_unwind().await.is_err() {
-            tracing::error!(operator = self.full_name(), "on_error panicked");
-        }
-        if state == State::OperationShutdown {
-            let closing = self.closing();
-            ports::close(self.operator.as_mut(), &closing).await;
-        }
-        Outcome::Failed
-    }
-
     fn configure(&mut self) -> Result<Outcome> {
         for (name, value) in &self.planned.parameters {
             self.operator.set_parameter(name, value)?;
@@ -200,7 +147,7 @@ impl Replica {
             () = shutdown.reached(Phase::Draining) => return Ok(Outcome::Interrupted),
             opened = self.open_ports() => opened?,
         }
-        if ports::were_finished(self.operator.as_mut()) {
+        if self.was_finished || ports::were_finished(self.operator.as_mut()) {
             tracing::info!(
                 operator = self.full_name(),
                 "its work in this run was done before: nothing is repeated"
@@ -232,6 +179,7 @@ impl Replica {
         .await?;
         fail_point::pass("ports.opened");
         self.settlement = opened.settlement;
+        self.was_finished = opened.done;
         self.cx.goes_on(opened.position);
         Ok(())
     }
@@ -323,6 +271,9 @@ impl Replica {
             // All of it is committed or given up: while the ports wait for peers, nobody in the round waits for this one.
             round.gone();
         }
+        if closing == Closing::Finished && !self.was_finished {
+            last_words::settle(&self.planned, &self.shared).await?;
+        }
         fail_point::pass("ports.close");
         let closed = ports::close(self.operator.as_mut(), &closing).await;
         fail_point::pass("ports.closed");
@@ -372,20 +323,6 @@ impl Replica {
         self.start_services().await?;
         Ok(Outcome::Rewound)
     }
-}
-
-const fn is_held(error: &ChannelError) -> bool {
-    matches!(error, ChannelError::Refused(Refusal::Held { .. }))
-}
-
-/// The abort of a transaction in an error of user code or of a port.
-fn aborted(error: &Error) -> Option<&ChannelError> {
-    let errors = error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<ChannelError>());
-    errors
-        .into_iter()
-        .find(|error| matches!(error, ChannelError::Aborted { .. }))
 }
 
 /// A panic of user code is an error like any other: peers hear of it, and the process ends with a code.

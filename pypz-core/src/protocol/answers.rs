@@ -24,6 +24,9 @@ impl Machine {
         let Some(local) = self.local.get(&member) else {
             return Membership::Waiting("nothing: it has not joined");
         };
+        if let Some(run) = self.is_over(member).filter(|_| local.stage == Stage::Joining) {
+            return Membership::Over(run);
+        }
         match (&local.stage, local.run) {
             (Stage::Refused(refusal), _) => Membership::Refused(refusal.clone()),
             (Stage::Established { .. }, Some(run)) => {
@@ -40,6 +43,7 @@ impl Machine {
                         .source(member.index, run)
                         .filter(|_| member.side == Side::Writers),
                     finished: self.peers.has_finished(member, run),
+                    settled: self.peers.has_settled(member, run),
                 }
             }
             (Stage::Claiming { rivals, .. }, _) if !rivals.is_empty() => {
@@ -62,6 +66,25 @@ impl Machine {
         }
     }
 
+    /// The last run, if it is closed and an earlier incarnation of the member had finished in it.
+    ///
+    /// Whoever knows that the work of this incarnation belonged to that run has nothing left to do; for anybody else the
+    /// next run is to be waited for.
+    #[must_use]
+    pub fn completed(&self, member: MemberId) -> Option<RunId> {
+        let announced = self.announced.filter(|_| self.history_read)?;
+        let has_finished = self.peers.has_finished(member, announced.run);
+        (announced.closed && has_finished).then_some(announced.run)
+    }
+
+    /// As [`Machine::completed`], if the run was closed before the eyes of this process, while the member was on its way
+    /// into it. A process that opens the runs goes on to the next one as a whole.
+    fn is_over(&self, member: MemberId) -> Option<RunId> {
+        let live = self.announced.is_some_and(|announced| announced.live);
+        self.completed(member)
+            .filter(|_| live && !self.local.contains_key(&self.keeper()))
+    }
+
     /// Whether writers may send.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
@@ -72,7 +95,7 @@ impl Machine {
             .filter(|member| !self.has_finished(*member, run))
             .filter_map(|member| match self.heard(member, run) {
                 _ if self.plain.in_run(member, run).is_some() => self.unready_plain(member),
-                Some(known) if known.state == MemberState::Started => None,
+                Some(known) if matches!(known.state, MemberState::Started | MemberState::Settled) => None,
                 Some(known) => Some(format!("{} ({:?})", self.layout.name(member), known.state)),
                 None => Some(format!("{} (never seen)", self.layout.name(member))),
             })

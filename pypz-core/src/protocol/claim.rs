@@ -1,5 +1,6 @@
 //! Taking a member: at most one process holds it, and the log decides who.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::identity::{MemberId, ProcessId, RunId};
@@ -42,6 +43,8 @@ pub(super) struct Claims {
     given: Option<(RunId, u32)>,
     /// Of the newest run the id that was claimed first.
     first: Option<RunId>,
+    /// The greatest number of a run that the history tells a claim in.
+    in_history: u64,
 }
 
 impl Claims {
@@ -102,7 +105,11 @@ impl Machine {
             Vec::new()
         };
         let observed = self.clock.observed();
-        let again = self.claims.entry(member).or_default().take(claim, word.epoch);
+        let claims = self.claims.entry(member).or_default();
+        let again = claims.take(claim, word.epoch);
+        if !self.history_read {
+            claims.in_history = claims.in_history.max(run.number);
+        }
         let Some(local) = self.local.get_mut(&member) else {
             return;
         };
@@ -129,6 +136,17 @@ impl Machine {
             Stage::Established { .. } if !ours && local.state.holds() => self.answer(member.side),
             _ => {}
         }
+    }
+
+    /// The greatest number of a run that the history told of whose members have said nothing since; 0 if there is none.
+    ///
+    /// It is greater than that of the principal's last run where the readers' log has lost its head and the writers' has
+    /// not. A claim tells of a run as well: except for the one that opens them, a member claims only in a run that is open.
+    pub(super) fn newest_run_of_history(&self) -> u64 {
+        let keeper = self.keeper();
+        let claims = self.claims.iter().filter(|(member, _)| **member != keeper);
+        let claimed = claims.map(|(_, claims)| claims.in_history).max();
+        self.peers.newest_run_of_history().max(claimed.unwrap_or(0))
     }
 
     /// Who may hold the member: whoever was last known to, and all who claimed it before. Of a member other than the
@@ -227,11 +245,22 @@ impl Machine {
             if rivals.is_empty() || observed.saturating_sub(*at) >= self.timing.challenge {
                 self.replaced.extend(rivals.drain(..));
                 local.stage = Stage::Established { at: observed };
+                local.returned = local.run.is_some_and(|run| self.peers.has_settled(*member, run));
                 self.due.insert(member.side, self.clock.now());
                 taken = true;
             }
         }
         taken
+    }
+
+    /// Processes that did not defend a member against this one.
+    pub(crate) const fn replaced(&self) -> &BTreeSet<ProcessId> {
+        &self.replaced
+    }
+
+    /// Takes in such processes from another channel: who did not defend a member there defends none here.
+    pub(crate) fn learn_replaced(&mut self, replaced: &BTreeSet<ProcessId>) {
+        self.replaced.extend(replaced.iter().copied());
     }
 
     fn withdraw(&mut self, member: MemberId, report: &Report) {

@@ -24,6 +24,8 @@ pub enum LocalEvent {
     Opened,
     /// A reader is positioned; a writer is open.
     Started,
+    /// The work of its replica is done on all its channels.
+    Settled,
     /// A reader has read and committed all; a writer's records are all acknowledged.
     Stopped(Vec<End>),
     /// It is gone for good.
@@ -54,6 +56,8 @@ pub(super) struct Local {
     pub(super) run: Option<RunId>,
     pub(super) epoch: u32,
     pub(super) state: MemberState,
+    /// Whether an earlier incarnation had done its work in the run when this one was established.
+    pub(super) returned: bool,
     /// Its last word that came back from the log and counts.
     pub(super) heard: Option<MemberState>,
     cause: Option<String>,
@@ -76,6 +80,7 @@ impl Local {
             run: None,
             epoch: 0,
             state: MemberState::Claimed,
+            returned: false,
             heard: None,
             cause: None,
             ends: Vec::new(),
@@ -130,6 +135,7 @@ impl Machine {
                 }
             }
             LocalEvent::Started => local.state = MemberState::Started,
+            LocalEvent::Settled => local.state = MemberState::Settled,
             LocalEvent::Stopped(ends) => (local.state, local.ends) = (MemberState::Stopped, ends),
             LocalEvent::Closed => local.state = MemberState::Closed,
             LocalEvent::Failed(cause, ends) => {
@@ -247,8 +253,15 @@ impl Machine {
             self.announced
                 .is_some_and(|announced| announced.run.number > run.number)
         };
+        let is_over = |run: RunId| {
+            let closed = self
+                .announced
+                .is_some_and(|announced| announced.run == run && announced.closed);
+            closed && local.returned
+        };
         let is_worded = self.layout.foreign.is_empty() || local.is_word_heard();
-        (local.heard == Some(local.state) && is_worded) || local.run.is_some_and(given_up)
+        (local.heard == Some(local.state) && is_worded)
+            || local.run.is_some_and(|run| given_up(run) || is_over(run))
     }
 
     fn report(&self, side: Side) -> Option<Report> {

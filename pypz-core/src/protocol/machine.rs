@@ -48,6 +48,8 @@ pub enum RunPolicy {
 pub(super) struct Announced {
     pub(super) run: RunId,
     pub(super) closed: bool,
+    /// Whether it was closed after this process had read the history.
+    pub(super) live: bool,
 }
 
 /// The protocol of one channel, for all its members in one process.
@@ -153,9 +155,11 @@ impl Machine {
                         .is_some_and(|known| known.run == report.run && known.closed);
                     let closes = member == MemberId::PRINCIPAL && word.state == MemberState::Closed;
                     let closed = was_closed || closes;
+                    let was_live = was_closed && self.announced.is_some_and(|known| known.live);
                     self.announced = Some(Announced {
                         run: report.run,
                         closed,
+                        live: was_live || (closed && !was_closed && self.history_read),
                     });
                 }
                 self.on_word(member, report, word);
@@ -177,7 +181,7 @@ impl Machine {
         if self.announced.as_ref().is_some_and(is_over)
             && let Some(announced) = &mut self.announced
         {
-            announced.closed = true;
+            (announced.closed, announced.live) = (true, self.history_read);
         }
     }
 

@@ -46,6 +46,8 @@ pub(super) struct Peers {
     coverings: BTreeMap<(Side, ProcessId), Covering>,
     /// In which run each member finished last, and in which process. What comes after does not undo it.
     finished: HashMap<MemberId, (RunId, ProcessId)>,
+    /// In which run each member last said that its work is done.
+    settled: HashMap<MemberId, RunId>,
 }
 
 impl Peers {
@@ -58,9 +60,8 @@ impl Peers {
         self.get(member).filter(|known| known.run == run)
     }
 
-    /// The greatest number of a run that the history told of whose members have said nothing since; 0 if there is none.
-    ///
-    /// It is greater than that of the principal's last run where the readers' log has lost its head and the writers' has not.
+    /// The greatest number of a run that the history told of whose members have said nothing since, other than claims; 0 if
+    /// there is none.
     pub(super) fn newest_run_of_history(&self) -> u64 {
         let history = self.members.values().filter(|known| !known.live);
         history.map(|known| known.run.number).max().unwrap_or(0)
@@ -97,6 +98,9 @@ impl Peers {
             if known.state.is_finished() {
                 self.finished.insert(member, (known.run, known.process.id));
             }
+            if known.state.is_settled() {
+                self.settled.insert(member, known.run);
+            }
             self.members.insert(member, known);
         }
         newest
@@ -113,6 +117,11 @@ impl Peers {
     /// Whether an incarnation of the member has done all that was expected of the member in this run.
     pub(super) fn has_finished(&self, member: MemberId, run: RunId) -> bool {
         self.finisher(member, run).is_some()
+    }
+
+    /// Whether an incarnation of the member has said in this run that the work of its replica is done.
+    pub(super) fn has_settled(&self, member: MemberId, run: RunId) -> bool {
+        self.settled.get(&member) == Some(&run)
     }
 
     /// Notes a sign of life, and on the writers' side the ends that the process states.

@@ -14,6 +14,9 @@ pub enum MemberState {
     Opened,
     /// A reader that is assigned and positioned; a writer that may send.
     Started,
+    /// Of a member whose replica is on several channels: all of its work in the run is acknowledged and committed, on each of
+    /// them; nothing is left but to say `Stopped`, on one after another.
+    Settled,
     /// A reader that has read and committed all; a writer whose every record is acknowledged.
     Stopped,
     /// Gone after `Stopped`. Of the principal reader: the run is closed.
@@ -28,13 +31,19 @@ impl MemberState {
     /// Whether somebody in this state must give signs of life.
     #[must_use]
     pub const fn is_alive(self) -> bool {
-        matches!(self, Self::Claimed | Self::Opened | Self::Started)
+        matches!(self, Self::Claimed | Self::Opened | Self::Started | Self::Settled)
     }
 
     /// Whether somebody in this state keeps the member from others. A principal that has read all is still there.
     #[must_use]
     pub const fn holds(self) -> bool {
         self.is_alive() || matches!(self, Self::Stopped)
+    }
+
+    /// Whether the work of the member's replica is done, so that another incarnation repeats nothing of it.
+    #[must_use]
+    pub const fn is_settled(self) -> bool {
+        matches!(self, Self::Settled) || self.is_finished()
     }
 
     /// Whether the member has done all that was expected of it.

@@ -52,7 +52,7 @@ impl Machine {
             return None;
         }
         // An open run is an old one where the writers' log tells of a newer one: nobody would be heard in it.
-        let newest = open.filter(|run| run.number >= self.peers.newest_run_of_history());
+        let newest = open.filter(|run| run.number >= self.newest_run_of_history());
         if let (Some(run), RunPolicy::Resume) = (newest, self.policy) {
             return Some(run);
         }
@@ -61,7 +61,7 @@ impl Machine {
         let number = self
             .announced
             .map_or(0, |announced| announced.run.number)
-            .max(self.peers.newest_run_of_history())
+            .max(self.newest_run_of_history())
             .saturating_add(1);
         let first = self.claims.get(&member).and_then(|claims| claims.first());
         let ours = self.local.get(&member).and_then(|local| local.run);
@@ -96,10 +96,12 @@ impl Machine {
         self.changed();
     }
 
-    /// Stops a member that is still there in a run which was given up, or at work in one that is closed.
+    /// Stops a member that is still there in a run which was given up, or at work in one that is closed. Who came back when its work was done
+    /// has nothing left to do that anybody waits for.
     fn leave_ended_run(&mut self, member: MemberId, run: RunId) {
-        let (Some(announced), Some(state)) =
-            (self.announced, self.local.get(&member).map(|local| local.state))
+        let local = self.local.get(&member);
+        let (Some(announced), Some((state, returned))) =
+            (self.announced, local.map(|local| (local.state, local.returned)))
         else {
             return;
         };
@@ -114,7 +116,7 @@ impl Machine {
                     next: announced.run,
                 },
             );
-        } else if announced.run == run && announced.closed && state.is_alive() {
+        } else if announced.run == run && announced.closed && state.is_alive() && !returned {
             let member_name = self.layout.name(member).to_owned();
             self.refuse(
                 member,

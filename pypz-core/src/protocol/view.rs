@@ -22,7 +22,11 @@ pub enum Membership {
         source: Option<String>,
         /// Whether an earlier incarnation has done all that is expected of the member in this run.
         finished: bool,
+        /// Whether an earlier incarnation has said that all work of its replica in this run is done, on every channel.
+        settled: bool,
     },
+    /// It need not: an earlier incarnation has finished, and the run was closed while this one was on its way into it.
+    Over(RunId),
     /// It must not.
     Refused(Refusal),
 }

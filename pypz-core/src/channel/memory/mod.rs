@@ -108,6 +108,10 @@ impl Connection for MemoryConnection {
         Ok(None)
     }
 
+    async fn exists(&self, _channel: &Arc<ChannelSpec>) -> Result<bool, ChannelError> {
+        Ok(true)
+    }
+
     async fn close(&self) {}
 }
 

@@ -24,6 +24,8 @@ pub struct View {
     pub siblings: Siblings,
     /// Whether every plain writer has closed.
     pub plain_writers_left: bool,
+    /// The local members that had finished in the last run, which is closed.
+    pub completed: BTreeSet<MemberId>,
     /// The local members whose newest word is not in the log yet.
     pub unsettled: BTreeSet<MemberId>,
     /// How many local events these answers know of.
@@ -66,6 +68,11 @@ impl Shared {
             writers_gone: machine.writers_are_gone(),
             siblings: machine.siblings(),
             plain_writers_left: machine.plain_writers_left(),
+            completed: local
+                .iter()
+                .copied()
+                .filter(|member| machine.completed(*member).is_some())
+                .collect(),
             unsettled: local
                 .iter()
                 .copied()

@@ -31,7 +31,7 @@ impl PlainStatus {
     pub(super) const fn of(state: MemberState) -> Option<Self> {
         match state {
             MemberState::Opened => Some(Self::Opened),
-            MemberState::Started => Some(Self::Started),
+            MemberState::Started | MemberState::Settled => Some(Self::Started),
             MemberState::Stopped => Some(Self::Stopped),
             MemberState::Closed => Some(Self::Closed),
             MemberState::Failed => Some(Self::Error),

@@ -43,10 +43,14 @@ pub(super) enum BrokenRule {
     AdvancesAhead,
     /// In transactions, a process fences its own producer only and not those that had its members in other company.
     FencesItselfOnly,
+    /// A member says that its work is done before it is.
+    SettlesEarly,
+    /// The principal takes replicas that have settled for such as have stopped.
+    ClosesOverSettled,
 }
 
 impl BrokenRule {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::EndsOnSilence,
         Self::EndsAtStatedEnds,
         Self::IgnoresRefusal,
@@ -60,6 +64,8 @@ impl BrokenRule {
         Self::EndsUnheard,
         Self::AdvancesAhead,
         Self::FencesItselfOnly,
+        Self::SettlesEarly,
+        Self::ClosesOverSettled,
     ];
 }
 
@@ -130,6 +136,8 @@ pub(super) struct Plan {
     pub(super) transactional: bool,
     /// Writers are sources: their positions are in the status log.
     pub(super) sources: bool,
+    /// Members say that they have settled before they say that they have stopped, as replicas on several channels do.
+    pub(super) settles: bool,
     pub(super) broken: Option<BrokenRule>,
     /// Nothing was lost for good: everybody has to finish.
     pub(super) benign: bool,
@@ -165,6 +173,7 @@ impl Plan {
             forgets: rng.one_in(4).then(|| rng.pick(&SIDES)),
             transactional: rng.one_in(3),
             sources: rng.one_in(3),
+            settles: seed.is_multiple_of(2),
             broken,
             benign: true,
             calm: !slow,

@@ -20,6 +20,8 @@ pub(super) struct Oracle {
     positioned: BTreeSet<(RunId, u32)>,
     /// Members that said in the log that they are finished.
     said_finished: BTreeSet<(RunId, MemberId)>,
+    /// Members that said in the log that their work is done.
+    said_settled: BTreeSet<(RunId, MemberId)>,
     /// Members that ended well.
     ended: BTreeSet<(RunId, MemberId)>,
     closed: BTreeMap<RunId, u64>,
@@ -41,8 +43,11 @@ impl Oracle {
                 continue;
             }
             self.newest.insert(member, rank);
-            if side == Side::Readers && (word.state == MemberState::Started || word.state.is_finished()) {
+            if side == Side::Readers && (word.state == MemberState::Started || word.state.is_settled()) {
                 self.positioned.insert((report.run, index));
+            }
+            if word.state.is_settled() {
+                self.said_settled.insert((report.run, member));
             }
             if word.state.is_finished() {
                 self.said_finished.insert((report.run, member));
@@ -133,8 +138,14 @@ impl Oracle {
         self.ended.insert((run, MemberId::writer(writer)));
     }
 
-    /// Rule 3: nothing unread is deleted.
-    pub(super) fn on_delete(&mut self, broker: &Broker, run: RunId) {
+    /// Whether all readers have said in the log that their work is done.
+    pub(super) fn have_settled(&self, plan: &Plan, run: RunId) -> bool {
+        let mut readers = (1..plan.readers).map(MemberId::reader);
+        readers.all(|reader| self.said_settled.contains(&(run, reader)))
+    }
+
+    /// Rule 3: nothing unread is deleted, and nothing before each replica has said its last word.
+    pub(super) fn on_delete(&mut self, plan: &Plan, broker: &Broker, run: RunId) {
         for (partition, records) in broker.partitions.iter().enumerate() {
             for record in records.iter().filter(|record| record.run == run) {
                 let consumed = broker.is_consumed(partition, *record);
@@ -142,6 +153,12 @@ impl Oracle {
                     format!("{record:?} was deleted before it was committed")
                 });
             }
+        }
+        for reader in 1..plan.readers {
+            let said = self.said_finished.contains(&(run, MemberId::reader(reader)));
+            self.must(said, || {
+                format!("the run was deleted before reader {reader} had said its last word")
+            });
         }
     }
 

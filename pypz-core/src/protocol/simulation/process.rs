@@ -272,7 +272,7 @@ impl SimProcess {
                 if let Some(run) = driver.run() {
                     world.oracle.on_good_end(driver.member(), run);
                     if driver.member() == MemberId::PRINCIPAL {
-                        world.oracle.on_delete(&world.broker, run);
+                        world.oracle.on_delete(&world.plan, &world.broker, run);
                     }
                 }
             }

@@ -13,6 +13,8 @@ enum Phase {
     Reading,
     /// Reads on to this offset, then ends well or with the cause.
     Draining(usize, Option<String>),
+    /// Has said that its work is done.
+    Settled,
     /// The principal waits for its replicas.
     Stopped,
     Closed,
@@ -58,6 +60,13 @@ impl Reader {
         match &self.phase {
             Phase::Joining => self.join(machine, world, step),
             Phase::Stopped => self.close(machine, world),
+            Phase::Settled if step.works => {
+                if machine.has_settled(self.member) {
+                    return self.stop(machine, world);
+                }
+                world.work_soon(step.process, self.member);
+                Ok(())
+            }
             Phase::Positioning | Phase::Reading | Phase::Draining(..) if step.works && world.is_down() => {
                 world.work_soon(step.process, self.member);
                 Ok(())
@@ -89,6 +98,12 @@ impl Reader {
                 self.commit(world, step, self.position)?;
                 match cause {
                     Some(cause) => Err(Exit::incomplete(&cause)),
+                    None if world.plan.settles => {
+                        machine.on_local(self.member, LocalEvent::Settled);
+                        self.phase = Phase::Settled;
+                        world.work_soon(step.process, self.member);
+                        Ok(())
+                    }
                     None => self.stop(machine, world),
                 }
             }
@@ -97,12 +112,21 @@ impl Reader {
     }
 
     fn join(&mut self, machine: &mut Machine, world: &mut World, step: Step<'_>) -> Result<(), Exit> {
-        if let Membership::Established { run, epoch, .. } = machine.membership(self.member) {
+        if let Membership::Established {
+            run, epoch, settled, ..
+        } = machine.membership(self.member)
+        {
             world.on_established(self.member, (run.number, epoch), step.identity);
             self.held = Some((run, epoch));
+            if settled {
+                return self.stop(machine, world);
+            }
             machine.on_local(self.member, LocalEvent::Opened);
             self.phase = Phase::Positioning;
             world.work_soon(step.process, self.member);
+        } else if let Membership::Over(_) = machine.membership(self.member) {
+            machine.on_local(self.member, LocalEvent::Closed);
+            self.phase = Phase::Closed;
         } else if world.now > self.waits_since + PATIENCE * 2 {
             return Err(Exit::deadline("a run"));
         }
@@ -191,7 +215,16 @@ impl Reader {
 
     fn close(&mut self, machine: &mut Machine, world: &World) -> Result<(), Exit> {
         let is_principal = self.member == MemberId::PRINCIPAL;
+        let takes_settled = world.breaks(BrokenRule::ClosesOverSettled)
+            && self
+                .held
+                .is_some_and(|(run, _)| world.oracle.have_settled(&world.plan, run));
         match machine.siblings() {
+            Siblings::Reading { .. } if is_principal && takes_settled => {
+                machine.on_local(self.member, LocalEvent::Closed);
+                self.phase = Phase::Closed;
+                Ok(())
+            }
             Siblings::Reading { .. } if is_principal && !world.breaks(BrokenRule::ClosesWithoutReplicas) => {
                 Ok(())
             }

@@ -14,6 +14,8 @@ enum Phase {
     Joining,
     Opening,
     Sending,
+    /// Has said that its work is done.
+    Settled,
     Stopped,
     Closed,
 }
@@ -71,6 +73,14 @@ impl Writer {
                 Ok(())
             }
             Phase::Sending => self.send(machine, world, step),
+            Phase::Settled if step.works => {
+                let is_done = self.contiguous() >= world.plan.records;
+                if machine.has_settled(self.member) && is_done {
+                    self.stop(machine, world);
+                }
+                world.work_soon(step.process, self.member);
+                Ok(())
+            }
             Phase::Stopped if machine.is_settled() || step.works => {
                 machine.on_local(self.member, LocalEvent::Closed);
                 self.phase = Phase::Closed;
@@ -82,11 +92,20 @@ impl Writer {
 
     fn join(&mut self, machine: &mut Machine, world: &mut World, step: Step<'_>) -> Result<(), Exit> {
         if let Membership::Established {
-            run, epoch, source, ..
+            run,
+            epoch,
+            source,
+            settled,
+            ..
         } = machine.membership(self.member)
         {
             world.on_established(self.member, (run.number, epoch), step.identity);
             self.held = Some((run, epoch));
+            if settled {
+                self.stop(machine, world);
+                world.work_soon(step.process, self.member);
+                return Ok(());
+            }
             let place = (run, self.member.index);
             self.first = if world.plan.sources {
                 source.and_then(|text| text.parse().ok()).unwrap_or(0)
@@ -97,6 +116,9 @@ impl Writer {
             machine.on_local(self.member, LocalEvent::Opened);
             self.phase = Phase::Opening;
             world.work_soon(step.process, self.member);
+        } else if let Membership::Over(_) = machine.membership(self.member) {
+            machine.on_local(self.member, LocalEvent::Closed);
+            self.phase = Phase::Closed;
         } else if world.now > self.waits_since + PATIENCE * 2 {
             return Err(Exit::deadline("a run"));
         }
@@ -106,11 +128,15 @@ impl Writer {
     fn send(&mut self, machine: &mut Machine, world: &mut World, step: Step<'_>) -> Result<(), Exit> {
         let Some((run, _)) = self.held else { return Ok(()) };
         let records = world.plan.records;
-        let sent = self.next >= records;
-        if sent && (self.contiguous() >= records || world.breaks(BrokenRule::StopsBeforeAcknowledged)) {
-            machine.on_local(self.member, LocalEvent::Stopped(self.ends()));
-            world.oracle.on_writer_end(run, self.member.index);
-            self.phase = Phase::Stopped;
+        let (sent, acknowledged) = (self.next >= records, self.contiguous() >= records);
+        let settles = world.plan.settles && (acknowledged || world.breaks(BrokenRule::SettlesEarly));
+        if sent && (acknowledged || settles || world.breaks(BrokenRule::StopsBeforeAcknowledged)) {
+            if settles {
+                machine.on_local(self.member, LocalEvent::Settled);
+                self.phase = Phase::Settled;
+            } else {
+                self.stop(machine, world);
+            }
             world.work_soon(step.process, self.member);
             return Ok(());
         }
@@ -149,6 +175,14 @@ impl Writer {
         }
         world.work_soon(step.process, self.member);
         Ok(())
+    }
+
+    fn stop(&mut self, machine: &mut Machine, world: &mut World) {
+        machine.on_local(self.member, LocalEvent::Stopped(self.ends()));
+        if let Some((run, _)) = self.held {
+            world.oracle.on_writer_end(run, self.member.index);
+        }
+        self.phase = Phase::Stopped;
     }
 
     /// Up to where all records are acknowledged.

@@ -2,6 +2,7 @@
 
 mod answers;
 mod claims;
+mod last_words;
 mod plain;
 mod properties;
 mod runs;
@@ -136,7 +137,7 @@ impl Bench {
     fn epoch(&mut self, index: usize, member: MemberId) -> Option<(u64, u32)> {
         match self.membership(index, member) {
             Membership::Established { run, epoch, .. } => Some((run.number, epoch)),
-            Membership::Waiting(_) | Membership::Refused(_) => None,
+            Membership::Waiting(_) | Membership::Over(_) | Membership::Refused(_) => None,
         }
     }
 

@@ -149,21 +149,13 @@ fn who_is_still_at_work_when_the_run_is_closed_is_stopped() {
     let mut bench = Bench::new(1, 1);
     let reader = bench.started(&[PRINCIPAL]);
     let writer = bench.started(&[WRITER]);
-    bench.tell(writer, WRITER, LocalEvent::Stopped(vec![]));
-    bench.tell(writer, WRITER, LocalEvent::Closed);
-    let again = bench.started(&[WRITER]);
-    assert_eq!(bench.epoch(again, WRITER), Some((1, 2)));
     bench.tell(reader, PRINCIPAL, LocalEvent::Closed);
-    let Membership::Refused(refusal) = bench.membership(again, WRITER) else {
+    let Membership::Refused(refusal) = bench.membership(writer, WRITER) else {
         panic!("works for a closed run")
     };
     assert!(
         refusal.to_string().contains("is complete and was closed"),
         "{refusal}"
-    );
-    assert!(
-        matches!(bench.epoch(writer, WRITER), Some((1, 1))),
-        "who is done is not stopped"
     );
 }
 
@@ -182,6 +174,23 @@ fn a_run_gets_a_number_that_counts_for_all_when_a_log_has_lost_its_head() {
         bench.machine(reader).upstream(),
         Upstream::Stopped { .. }
     ));
+}
+
+#[test]
+fn a_claim_tells_of_a_run_that_the_readers_log_has_forgotten() {
+    // Found by seed 189279 of the simulation: a new run got the number of one in which a writer had only claimed. Its epochs
+    // hid those of the new run, and two incarnations had the same.
+    let mut bench = Bench::new(1, 1);
+    bench.say(word(process(1), run(1), PRINCIPAL, 9, MemberState::Closed));
+    bench.say(word(process(2), run(3), WRITER, 8, MemberState::Claimed));
+    let all = bench.started(&[PRINCIPAL, WRITER]);
+    bench.pass(4.0);
+    assert_eq!(bench.epoch(all, PRINCIPAL), Some((4, 1)));
+    assert_eq!(bench.epoch(all, WRITER), Some((4, 1)));
+    bench.stopped.push(all);
+    let again = bench.start(RunPolicy::Resume, &[PRINCIPAL, WRITER]);
+    bench.pass(8.0);
+    assert_eq!(bench.epoch(again, WRITER), Some((4, 2)));
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod error;
 pub mod fuzzing;
 mod inbox;
 mod link;
+mod numbers;
 mod outbox;
 mod pack;
 mod plain;

@@ -1,5 +1,6 @@
 //! Ports: where user code meets channels.
 
+mod acknowledged;
 mod batch;
 mod count;
 mod destination;

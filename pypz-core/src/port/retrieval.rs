@@ -26,8 +26,8 @@ pub(super) struct Retrieval<T, C> {
     /// Says that the reader is gone, should the port never be closed.
     leave: Leave,
     pub(super) name: String,
-    member: MemberId,
-    session: ChannelSession,
+    pub(super) member: MemberId,
+    pub(super) session: ChannelSession,
     view: watch::Receiver<Arc<View>>,
     /// The protocol's answers changed and were not looked at to the end: a look that is cancelled is taken up again.
     unseen: bool,

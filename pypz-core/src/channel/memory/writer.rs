@@ -43,7 +43,10 @@ impl MemoryChannelWriter {
             let mut state = queue.lock();
             match state.gone {
                 Some(Gone::Early) => {
-                    let (channel, reason) = (self.queues.channel.clone(), "its reader is gone before its end".to_owned());
+                    let (channel, reason) = (
+                        self.queues.channel.clone(),
+                        "its reader is gone before its end".to_owned(),
+                    );
                     return Err(ChannelError::Transport { channel, reason });
                 }
                 Some(Gone::Ended) => continue,

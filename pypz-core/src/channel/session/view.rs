@@ -24,6 +24,8 @@ pub struct View {
     pub siblings: Siblings,
     /// Whether every plain writer has closed.
     pub plain_writers_left: bool,
+    /// Grows whenever a reader acknowledges something.
+    pub acknowledged: u64,
     /// The local members whose newest word is not in the log yet.
     pub unsettled: BTreeSet<MemberId>,
     /// How many local events these answers know of.
@@ -66,6 +68,7 @@ impl Shared {
             writers_gone: machine.writers_are_gone(),
             siblings: machine.siblings(),
             plain_writers_left: machine.plain_writers_left(),
+            acknowledged: machine.acknowledged_revision(),
             unsettled: local
                 .iter()
                 .copied()

@@ -10,6 +10,7 @@ mod link;
 mod output;
 mod poison;
 mod retrieval;
+mod sequential;
 mod settings;
 mod sink;
 mod spec;

@@ -32,7 +32,9 @@ pub(super) struct Retrieval<T, C> {
     /// The protocol's answers changed and were not looked at to the end: a look that is cancelled is taken up again.
     unseen: bool,
     pub(super) reader: Box<dyn ChannelReader>,
-    shutdown: Shutdown,
+    pub(super) shutdown: Shutdown,
+    /// Whether nothing is handed out before all writers have finished, and they have not.
+    pub(super) sequential: bool,
     pub(super) ends_cycle: bool,
     volatile: bool,
     pub(super) sink: Sink<T, C>,
@@ -89,6 +91,7 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
         session.tell(member, LocalEvent::Started);
         let (view, given) = (session.watch(), reader.position());
         let mut opened = Self {
+            sequential: session.spec().sequential,
             count: counting(&session, member, given),
             leave,
             name,
@@ -157,6 +160,9 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
     /// Fills the sink with what is at hand; waits if nothing is. An empty sink means end or drain. When it returns, all that
     /// was read is in the sink or set aside for good.
     pub(super) async fn fill(&mut self) -> Result<(), ChannelError> {
+        if self.sequential {
+            self.writers_finished().await?;
+        }
         self.bury().await?;
         while self.sink.values.is_empty() && self.read_on().await? {
             self.bury().await?;

@@ -82,6 +82,8 @@ pub(super) struct Setup {
     pub(super) exactly_once: bool,
     pub(super) buffer_bytes: Option<usize>,
     pub(super) on_poison: Option<String>,
+    /// Whether `left` of the fan-out begins when the writers have finished.
+    pub(super) sequential: bool,
 }
 
 impl Setup {
@@ -110,6 +112,7 @@ impl Setup {
             exactly_once: false,
             buffer_bytes: None,
             on_poison: None,
+            sequential: false,
         }
     }
 
@@ -207,6 +210,9 @@ impl Setup {
         let source = self.source(pipeline, "source");
         for name in ["left", "right"] {
             let sink = self.sink(pipeline, name);
+            if self.sequential && name == "left" {
+                pipeline.set_parameter("left.input.sequentialModeEnabled", true);
+            }
             pipeline
                 .connect(source.output(), sink.input())
                 .partitioned(self.partitioning());

@@ -114,6 +114,7 @@ fn channel(stage: &Stage) -> Arc<ChannelSpec> {
         guarantee: pypz::channel::Guarantee::AtLeastOnce,
         max_record_bytes: 1_000_000,
         buffer_bytes: 1 << 26,
+        sequential: false,
         on_poison: PoisonPolicy::default(),
         on_lost_offset: LostOffsetPolicy::default(),
     })

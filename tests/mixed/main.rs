@@ -12,4 +12,5 @@ mod operators;
 mod play;
 mod records;
 mod replicas;
+mod sequential;
 mod stage;

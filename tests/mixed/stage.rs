@@ -40,6 +40,8 @@ pub(crate) struct Node {
     pub(crate) from: Option<&'static str>,
     /// Whether each replica reads all: pypz's group mode.
     broadcast: bool,
+    /// Whether it begins when its writers have finished.
+    sequential: bool,
     writes: bool,
     /// Whether it is a source that looks in the ledger.
     looks: bool,
@@ -55,6 +57,7 @@ impl Node {
             replicas: 1,
             from: None,
             broadcast: false,
+            sequential: false,
             writes: false,
             looks: false,
         }
@@ -94,6 +97,11 @@ impl Node {
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Self {
         self.parameters.insert(name, value.into());
+        self
+    }
+
+    pub(crate) fn sequential(mut self) -> Self {
+        self.sequential = true;
         self
     }
 
@@ -180,8 +188,9 @@ impl Stage {
             let input = node.from.map(|_| ("input", "Input"));
             let output = node.writes.then_some(("output", "Output"));
             for (port, class) in input.into_iter().chain(output) {
-                let mode = match (node.broadcast, port) {
-                    (true, "input") => "parameters: {partitioning: broadcast}, ",
+                let mode = match (port, node.broadcast, node.sequential) {
+                    ("input", true, _) => "parameters: {partitioning: broadcast}, ",
+                    ("input", _, true) => "parameters: {sequentialModeEnabled: true}, ",
                     _ => "",
                 };
                 let spec = format!("{{name: '{module}{class}Port'}}");

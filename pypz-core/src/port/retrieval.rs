@@ -11,6 +11,7 @@ use super::count::Count;
 use super::gate::Gate;
 use super::link::{Closing, InputLink, cause_of};
 use super::poison::{DeadLetters, Poison};
+use super::sequential::writers_finished;
 use super::sink::Sink;
 use crate::channel::{ChannelReader, ChannelSession, Committer, Delivery, Leave, StartAt, View};
 use crate::codec::Codec;
@@ -32,9 +33,7 @@ pub(super) struct Retrieval<T, C> {
     /// The protocol's answers changed and were not looked at to the end: a look that is cancelled is taken up again.
     unseen: bool,
     pub(super) reader: Box<dyn ChannelReader>,
-    pub(super) shutdown: Shutdown,
-    /// Whether nothing is handed out before all writers have finished, and they have not.
-    pub(super) sequential: bool,
+    shutdown: Shutdown,
     pub(super) ends_cycle: bool,
     volatile: bool,
     pub(super) sink: Sink<T, C>,
@@ -91,7 +90,6 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
         session.tell(member, LocalEvent::Started);
         let (view, given) = (session.watch(), reader.position());
         let mut opened = Self {
-            sequential: session.spec().sequential,
             count: counting(&session, member, given),
             leave,
             name,
@@ -160,9 +158,7 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
     /// Fills the sink with what is at hand; waits if nothing is. An empty sink means end or drain. When it returns, all that
     /// was read is in the sink or set aside for good.
     pub(super) async fn fill(&mut self) -> Result<(), ChannelError> {
-        if self.sequential {
-            self.writers_finished().await?;
-        }
+        writers_finished(&self.session, self.member, &self.shutdown).await?;
         self.bury().await?;
         while self.sink.values.is_empty() && self.read_on().await? {
             self.bury().await?;

@@ -191,7 +191,10 @@ fn a_sequential_input_in_memory_is_refused_because_its_writers_could_not_finish(
     let yaml = "name: p\nspec:\n  nestedInstances:\n  - {name: orders, parameters: {recordCount: 3}, spec: {name: 'shop:Orders'}}\n  \
                 - name: prices\n    spec:\n      name: shop:Prices\n      nestedInstances:\n      \
                 - {name: orders, parameters: {sequentialModeEnabled: true, syncConnectionsOpen: true}}\n    \
-                connections:\n    - {inputPortName: orders, source: {instanceName: orders, outputPortName: orders}}\n";
+                connections:\n    - {inputPortName: orders, source: {instanceName: orders, outputPortName: orders}}\n  \
+                - name: totals\n    spec: {name: 'shop:Totals'}\n    connections:\n    \
+                - {inputPortName: orders, source: {instanceName: orders, outputPortName: orders}}\n    \
+                - {inputPortName: priced, source: {instanceName: prices, outputPortName: priced}}\n";
     let error = Pipeline::from_yaml(yaml)
         .unwrap()
         .validate()

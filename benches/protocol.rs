@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pypz::protocol::{
-    Layout, Machine, MemberRange, MemberState, Process, Report, RunId, RunPolicy, Side, Timing,
+    Acknowledgements, Layout, Machine, MemberRange, MemberState, Process, Report, RunId, RunPolicy, Side,
+    Timing,
 };
 use uuid::Uuid;
 
@@ -53,6 +54,7 @@ fn report(run: u64, writer: u32) -> Report {
         positions: Vec::new(),
         sources: Vec::new(),
         received: Vec::new(),
+        acknowledged: Acknowledgements::default(),
     }
 }
 

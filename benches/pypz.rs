@@ -69,15 +69,17 @@ fn run(place: Place, records: usize) -> (Duration, Duration) {
     let (file, times) = (folder.path().join("pipeline.yaml"), folder.path().join("times"));
     std::fs::write(&file, pipeline(place, records, &times)).unwrap();
     let code = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
+    let mixed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/mixed/python");
+    let path = format!("{}:{}", code.display(), mixed.display());
     let start = Instant::now();
     let started = ["sink", "source"].map(|operator| {
         Command::new(python::interpreter())
-            .arg(code.join("measured.py"))
+            .arg(mixed.join("run.py"))
             .arg(&file)
             .arg(operator)
-            .env("PYTHONPATH", &code)
+            .env("PYTHONPATH", &path)
             .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("MEASURED", carrier(place).1)
+            .env("MIXED_TRANSPORT", carrier(place).1)
             .spawn()
             .unwrap()
     });

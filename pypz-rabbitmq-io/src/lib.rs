@@ -33,6 +33,7 @@ pub mod fuzzing;
 mod inbox;
 mod link;
 mod look;
+mod numbers;
 mod outbox;
 mod pack;
 mod packing;

@@ -6,10 +6,12 @@ use async_trait::async_trait;
 use pypz_core::ChannelError;
 use pypz_core::channel::{ChannelReader, ChannelSpec, Committer, Details, RawRecord, RecordSink, StartAt};
 use pypz_core::codec::CodecError;
+use pypz_core::protocol::Numbers;
 
 use crate::clients::{Clients, ended};
 use crate::committer::InboxCommitter;
 use crate::inbox::{Form, Inbox, Message};
+use crate::numbers::GivenOut;
 use crate::pack::Cursor;
 use crate::{config, consumer, look, queues};
 
@@ -28,6 +30,7 @@ pub struct RabbitMqChannelReader {
     /// A message that was begun and not finished, because the sink was full, and how many of its records are left.
     current: Option<(Message, Cursor, u32)>,
     position: u64,
+    given_out: GivenOut,
     poison: Option<ChannelError>,
 }
 
@@ -54,6 +57,7 @@ impl RabbitMqChannelReader {
             task: None,
             current: None,
             position: 0,
+            given_out: GivenOut::default(),
             poison: None,
         }
     }
@@ -71,7 +75,7 @@ impl RabbitMqChannelReader {
         while left > 0 {
             if sink.is_full() {
                 self.current = Some((message, cursor, left));
-                break;
+                return Ok(taken);
             }
             let packed = match message.form {
                 Form::Pack => cursor.next(&message.body).unwrap_or_default(),
@@ -101,6 +105,8 @@ impl RabbitMqChannelReader {
             taken += 1;
             left -= 1;
         }
+        let first = message.record_id(message.records);
+        self.given_out.note(first, message.records, self.position);
         Ok(taken)
     }
 }
@@ -236,6 +242,10 @@ impl ChannelReader for RabbitMqChannelReader {
 
     fn committer(&self) -> Option<Arc<dyn Committer>> {
         Some(Arc::new(InboxCommitter(Arc::clone(&self.inbox))))
+    }
+
+    fn numbers(&mut self, position: u64) -> Result<Vec<Numbers>, usize> {
+        self.given_out.take(position)
     }
 
     async fn nothing_left_behind(&mut self) -> Result<(), ChannelError> {

@@ -186,6 +186,10 @@ impl ChannelWriter for RabbitMqChannelWriter {
         Arc::clone(&self.outbox) as Arc<dyn WriteProgress>
     }
 
+    fn counter(&self) -> Option<&str> {
+        Some(&self.outbox.writer)
+    }
+
     fn waiting(&self) -> usize {
         self.outbox.in_flight()
     }

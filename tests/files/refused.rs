@@ -185,3 +185,21 @@ fn names_and_keys_of_anybody_show_no_control_character_and_no_value() {
         assert!(!line.contains("hunter2"), "{line}");
     }
 }
+
+#[test]
+fn a_sequential_input_in_memory_is_refused_because_its_writers_could_not_finish() {
+    let yaml = "name: p\nspec:\n  nestedInstances:\n  - {name: orders, parameters: {recordCount: 3}, spec: {name: 'shop:Orders'}}\n  \
+                - name: prices\n    spec:\n      name: shop:Prices\n      nestedInstances:\n      \
+                - {name: orders, parameters: {sequentialModeEnabled: true, syncConnectionsOpen: true}}\n    \
+                connections:\n    - {inputPortName: orders, source: {instanceName: orders, outputPortName: orders}}\n  \
+                - name: totals\n    spec: {name: 'shop:Totals'}\n    connections:\n    \
+                - {inputPortName: orders, source: {instanceName: orders, outputPortName: orders}}\n    \
+                - {inputPortName: priced, source: {instanceName: prices, outputPortName: priced}}\n";
+    let error = Pipeline::from_yaml(yaml)
+        .unwrap()
+        .validate()
+        .unwrap_err()
+        .to_string();
+    let said = "p.prices.orders: sequentialModeEnabled: memory:// holds no more than bufferBytes";
+    assert!(error.contains(said), "{error}");
+}

@@ -5,7 +5,8 @@ use std::time::Duration;
 use pypz::{ExecutionError, ExitStatus, RunReport};
 use pypz_testkit::processes::Running;
 
-use crate::stage::{Carrier, Language, Node, Stage, ended, rounds};
+use crate::play::cases;
+use crate::stage::{Carrier, Language, Node, Stage, ended};
 
 use Language::{Python, Rust};
 
@@ -131,30 +132,6 @@ async fn absent(carrier: Carrier) {
     assert_eq!(error.status, ExitStatus::Deadline, "{error}");
     let name = format!("{}.w.output was never seen", stage.name);
     assert!(error.cause.contains(&name), "{error}");
-}
-
-macro_rules! cases {
-    ($($name:ident: $case:ident;)*) => {
-        mod kafka {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                for _ in 0..rounds() {
-                    $case(Carrier::Kafka).await;
-                }
-            })*
-        }
-
-        mod rabbitmq {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                for _ in 0..rounds() {
-                    $case(Carrier::RabbitMq).await;
-                }
-            })*
-        }
-    };
 }
 
 cases! {

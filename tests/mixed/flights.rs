@@ -3,16 +3,34 @@
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use pypz_testkit::processes::{Ended, Running};
 use pypz_testkit::{brokers, names, python};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::stage::{Carrier, DEADLINE, ended};
+use crate::stage::{Carrier, DEADLINE, ended_within};
 
 /// How many lines of the month are read; all of them with `PYPZ_MIXED_FULL`, where a reader of pypz-python takes minutes.
 const LINES: usize = 2_000;
+
+/// Whether all of the month is read.
+fn is_full() -> bool {
+    std::env::var_os("PYPZ_MIXED_FULL").is_some()
+}
+
+/// How long a part may take: two readers of pypz-python take minutes for the month.
+fn deadline() -> Duration {
+    match is_full() {
+        true => Duration::from_secs(3_600),
+        false => DEADLINE,
+    }
+}
+
+async fn ended(running: Running) -> Ended {
+    ended_within(running, deadline()).await
+}
 
 /// The month's data that comes with the example.
 fn data(name: &str) -> PathBuf {
@@ -39,7 +57,7 @@ fn example(arguments: &[&str]) -> Running {
 /// The beginning of the month, or all of it.
 fn input(folder: &TempDir) -> PathBuf {
     let whole = data("flights-2013-01.csv.gz");
-    if std::env::var_os("PYPZ_MIXED_FULL").is_some() {
+    if is_full() {
         return whole;
     }
     let mut text = String::new();
@@ -170,7 +188,7 @@ async fn flights(carrier: Carrier) {
         right("python", &ended(process).await);
     }
     assert_eq!(read(&output), read(&expected));
-    if std::env::var_os("PYPZ_MIXED_FULL").is_some() {
+    if is_full() {
         assert_eq!(read(&output), read(&data("flights-2013-01.expected.json")));
     }
 }

@@ -5,44 +5,86 @@ use pypz::{Avro, Codec};
 use serde_json::Value;
 
 use crate::records::{Made, Nested};
+use crate::stage::Carrier;
 
-fn recorded() -> Vec<Value> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/pypz-testkit/golden/kafka.json");
+const CHANNEL: &str = "golden.r.input";
+const BOTH: [Carrier; 2] = [Carrier::Kafka, Carrier::RabbitMq];
+
+fn recorded(file: &str) -> Vec<Value> {
+    let path = format!("{}/pypz-testkit/golden/{file}", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-fn of_topic<'a>(records: &'a [Value], topic: &str) -> Vec<&'a Value> {
-    let topic = format!("golden.r.input{topic}");
-    records
-        .iter()
-        .filter(|record| record["topic"] == *topic)
+/// The arguments of all calls of a method on RabbitMQ, in order.
+fn calls(method: &str) -> Vec<Value> {
+    let calls = recorded("rabbitmq.json").into_iter();
+    let of_method = calls.filter(|call| call["method"] == *method);
+    of_method.map(|mut call| call["arguments"].take()).collect()
+}
+
+/// All that was published to one place on RabbitMQ.
+fn published(exchange: &str, key: &str) -> Vec<Value> {
+    let calls = calls("basic_publish").into_iter();
+    calls
+        .filter(|call| call["exchange"] == *exchange && call["routing_key"] == *key)
         .collect()
+}
+
+/// All of one topic on Kafka.
+fn of_topic(topic: &str) -> Vec<Value> {
+    let topic = format!("{CHANNEL}{topic}");
+    let records = recorded("kafka.json").into_iter();
+    records.filter(|record| record["topic"] == *topic).collect()
+}
+
+/// What was said on one side, as JSON.
+fn said(carrier: Carrier, side: Side) -> Vec<Value> {
+    let (records, field) = match (carrier, side) {
+        (Carrier::Kafka, Side::Writers) => (of_topic(".output.state"), "value"),
+        (Carrier::Kafka, Side::Readers) => (of_topic(".input.state"), "value"),
+        (Carrier::RabbitMq, Side::Writers) => (published("", &format!("{CHANNEL}.writer.status")), "body"),
+        (Carrier::RabbitMq, Side::Readers) => (published("", &format!("{CHANNEL}.reader.status")), "body"),
+    };
+    records
+        .into_iter()
+        .map(|mut record| record[field].take())
+        .collect()
+}
+
+/// The bytes of the records.
+fn data(carrier: Carrier) -> Vec<Vec<u8>> {
+    let (records, field) = match carrier {
+        Carrier::Kafka => (of_topic(""), "value"),
+        Carrier::RabbitMq => (published(CHANNEL, ""), "body"),
+    };
+    let bytes = |record: &Value| {
+        let hex = record[field].as_str().unwrap().to_owned();
+        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        (0..hex.len()).step_by(2).map(byte).collect()
+    };
+    records.iter().map(bytes).collect()
 }
 
 fn layout() -> Layout {
     Layout {
-        channel: "golden.r.input".into(),
-        readers: vec!["golden.r.input".to_owned()],
+        channel: CHANNEL.into(),
+        readers: vec![CHANNEL.to_owned()],
         writers: vec!["golden.w.output".to_owned()],
         ..Layout::default()
     }
 }
 
-fn words(records: &[Value], side: Side, topic: &str) -> Vec<PlainWord> {
-    let heard = |record: &&Value| match decode(&layout(), side, record["value"].to_string().as_bytes()) {
-        Ok(Heard::Word(word)) => word,
-        other => panic!("{other:?}"),
-    };
-    let topic = of_topic(records, topic);
-    assert!(topic.iter().all(|record| record["key"] == "state"));
-    topic.iter().map(heard).collect()
-}
-
 #[test]
 fn every_recorded_word_is_understood() {
-    let records = recorded();
-    for (side, topic) in [(Side::Writers, ".output.state"), (Side::Readers, ".input.state")] {
-        let words = words(&records, side, topic);
+    for (carrier, side) in BOTH
+        .into_iter()
+        .flat_map(|carrier| Side::BOTH.map(|side| (carrier, side)))
+    {
+        let heard = |word: &Value| match decode(&layout(), side, word.to_string().as_bytes()) {
+            Ok(Heard::Word(word)) => word,
+            other => panic!("{other:?}"),
+        };
+        let words: Vec<PlainWord> = said(carrier, side).iter().map(heard).collect();
         let life: Vec<_> = words
             .iter()
             .map(|word| word.status)
@@ -54,9 +96,9 @@ fn every_recorded_word_is_understood() {
             PlainStatus::Stopped,
             PlainStatus::Closed,
         ];
-        assert_eq!(life, expected);
+        assert_eq!(life, expected, "{carrier:?}, {side:?}");
         let counts = words.iter().filter_map(|word| word.sent.or(word.received));
-        assert_eq!(counts.max(), Some(3));
+        assert_eq!(counts.max(), Some(3), "{carrier:?}, {side:?}");
         assert!(words.iter().all(|word| word.process.is_none()));
     }
 }
@@ -64,25 +106,22 @@ fn every_recorded_word_is_understood() {
 #[test]
 fn every_recorded_record_decodes_and_is_encoded_to_the_same_bytes() {
     let mut codec = <Avro as Codec<Nested>>::new().unwrap();
-    let records = recorded();
-    for (number, record) in (0..).zip(of_topic(&records, "")) {
-        let hex = record["value"].as_str().unwrap();
-        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
-        let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
-        let decoded: Nested = codec.decode(&bytes).unwrap();
-        assert_eq!(decoded, Nested::made(number));
-        let mut encoded = Vec::new();
-        codec.encode(&decoded, &mut encoded).unwrap();
-        assert_eq!(encoded, bytes);
-        assert_eq!(record["key"], record["partition"].to_string());
+    for carrier in BOTH {
+        let records = data(carrier);
+        assert_eq!(records.len(), 3, "{carrier:?}");
+        for (number, bytes) in (0..).zip(records) {
+            let decoded: Nested = codec.decode(&bytes).unwrap();
+            assert_eq!(decoded, Nested::made(number));
+            let mut encoded = Vec::new();
+            codec.encode(&decoded, &mut encoded).unwrap();
+            assert_eq!(encoded, bytes);
+        }
     }
 }
 
 #[test]
 fn a_word_of_ours_has_the_fields_and_the_forms_of_a_recorded_one() {
-    let records = recorded();
-    for record in of_topic(&records, ".output.state") {
-        let theirs = &record["value"];
+    for theirs in BOTH.into_iter().flat_map(|carrier| said(carrier, Side::Writers)) {
         let status: PlainStatus = serde_json::from_value(theirs["status"].clone()).unwrap();
         let word = PlainWord {
             sent: theirs["payload"]["sentRecordCount"].as_u64(),
@@ -91,6 +130,33 @@ fn a_word_of_ours_has_the_fields_and_the_forms_of_a_recorded_one() {
         let timestamp = theirs["timestamp"].as_i64().unwrap();
         let ours = encode_word(&layout(), &word, timestamp).bytes;
         let ours: Value = serde_json::from_slice(&ours).unwrap();
-        assert_eq!(&ours, theirs);
+        assert_eq!(ours, theirs);
     }
+}
+
+#[test]
+fn on_kafka_a_record_has_its_partition_for_a_key_and_a_word_the_key_state() {
+    for record in of_topic("") {
+        assert_eq!(record["key"], record["partition"].to_string());
+    }
+    for topic in [".output.state", ".input.state"] {
+        assert!(of_topic(topic).iter().all(|record| record["key"] == "state"));
+    }
+}
+
+#[test]
+fn on_rabbitmq_a_word_is_text_and_a_record_has_no_properties() {
+    let is_text = |call: &Value| call["properties"] == serde_json::json!({"content_encoding": "utf-8"});
+    for stream in ["reader", "writer"] {
+        let words = published("", &format!("{CHANNEL}.{stream}.status"));
+        assert!(!words.is_empty() && words.iter().all(is_text), "{words:?}");
+    }
+    let records = published(CHANNEL, "");
+    assert!(
+        records
+            .iter()
+            .all(|record| record["properties"] == serde_json::json!({}))
+    );
+    let is_mandatory = |call: &Value| call["mandatory"] == true;
+    assert!(calls("basic_publish").iter().all(is_mandatory));
 }

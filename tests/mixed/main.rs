@@ -3,12 +3,14 @@
 #![cfg(all(feature = "kafka", feature = "rabbitmq", feature = "files"))]
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
+mod acknowledged;
 mod chains;
 mod faults;
-mod figures;
 mod flights;
 mod golden;
 mod operators;
+mod play;
 mod records;
 mod replicas;
+mod sequential;
 mod stage;

@@ -118,3 +118,62 @@ twins!(
     "mixed_rust:PassListed",
     "mixed_rust:SinkListed"
 );
+
+/// The records of a ledger, those of all replicas of its sink.
+fn arrived(ledger: &str) -> usize {
+    let lines = |replica: u32| {
+        let text = std::fs::read_to_string(format!("{ledger}.{replica}"));
+        text.map_or(0, |text| text.lines().count())
+    };
+    (0..8).map(lines).sum()
+}
+
+/// Sends its texts part by part, each when the readers have acknowledged the one before, and looks whether they have it.
+#[derive(OperatorSpec, Default)]
+#[operator(spec = "mixed_rust:StepText")]
+struct StepText {
+    output: OutputPort<String>,
+    #[parameter(name = "recordCount")]
+    record_count: i64,
+    #[parameter]
+    part: i64,
+    #[parameter]
+    ledger: String,
+}
+
+impl Operator for StepText {
+    async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
+        for first in (0..self.record_count).step_by(usize::try_from(self.part)?) {
+            let end = self.record_count.min(first + self.part);
+            let part: Vec<String> = (first..end).map(String::made).collect();
+            self.output.send_all(part).await?;
+            self.output.acknowledged().await?;
+            let arrived = arrived(&self.ledger);
+            anyhow::ensure!(
+                i64::try_from(arrived)? == end,
+                "{end} texts are acknowledged, {arrived} are written"
+            );
+        }
+        Ok(Progress::Done)
+    }
+}
+
+/// Writes what it gets, and acknowledges it.
+#[derive(OperatorSpec, Default)]
+#[operator(spec = "mixed_rust:ConfirmText")]
+struct ConfirmText {
+    input: InputPort<String>,
+    #[parameter]
+    ledger: String,
+}
+
+impl Operator for ConfirmText {
+    async fn on_running(&mut self, cx: &Context) -> Result<Progress> {
+        let path = format!("{}.{}", self.ledger, cx.replica_index());
+        let lines: String = self.input.retrieve().await?.iter().map(line).collect();
+        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        file.write_all(lines.as_bytes())?;
+        self.input.acknowledge()?;
+        Ok(Progress::UntilInputsEnd)
+    }
+}

@@ -1,30 +1,9 @@
 //! Replicated operators on both sides of a channel.
 
-use pypz::ExitStatus;
-
-use crate::stage::{Carrier, Language, Node, Stage, ended, rounds};
+use crate::play::{cases, run};
+use crate::stage::{Carrier, Language, Node, Stage};
 
 use Language::{Python, Rust};
-
-/// Runs all of it, and expects nothing but success.
-async fn run(stage: &Stage) {
-    let python: Vec<_> = stage
-        .in_python()
-        .iter()
-        .map(|operator| stage.python(operator, &[]))
-        .collect();
-    let rust = stage.run_rust().await;
-    let mut codes = Vec::new();
-    for process in python {
-        let ended = ended(process).await;
-        codes.push((ended.code, ended.stderr));
-    }
-    let report = rust.unwrap_or_else(|error| panic!("{}: {error}\n{codes:?}", stage.name));
-    assert_eq!(report.status, ExitStatus::Done);
-    for (code, stderr) in codes {
-        assert_eq!(code, Some(0), "{}: {stderr}", stage.name);
-    }
-}
 
 /// The numbers that so many replicas send, each so many times.
 fn numbers(writers: i64, records: i64, times: usize) -> Vec<i64> {
@@ -76,30 +55,6 @@ async fn python_group(carrier: Carrier) {
     let stage = Stage::new(carrier, "mixed", nodes);
     run(&stage).await;
     assert_eq!(stage.ledger(), numbers(2, 20, 2), "{}", stage.name);
-}
-
-macro_rules! cases {
-    ($($name:ident: $case:ident;)*) => {
-        mod kafka {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                for _ in 0..rounds() {
-                    $case(Carrier::Kafka).await;
-                }
-            })*
-        }
-
-        mod rabbitmq {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                for _ in 0..rounds() {
-                    $case(Carrier::RabbitMq).await;
-                }
-            })*
-        }
-    };
 }
 
 cases! {

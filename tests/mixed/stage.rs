@@ -14,12 +14,6 @@ use tempfile::TempDir;
 /// How long a pipeline of pypz-python may take, with all its sleeps, beside others on a slow machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(240);
 
-/// How often each case is repeated.
-pub(crate) fn rounds() -> u64 {
-    let asked = std::env::var("PYPZ_TEST_ROUNDS").ok();
-    asked.and_then(|text| text.parse().ok()).unwrap_or(1)
-}
-
 /// Which broker carries the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Carrier {
@@ -46,7 +40,11 @@ pub(crate) struct Node {
     pub(crate) from: Option<&'static str>,
     /// Whether each replica reads all: pypz's group mode.
     broadcast: bool,
+    /// Whether it begins when its writers have finished.
+    sequential: bool,
     writes: bool,
+    /// Whether it is a source that looks in the ledger.
+    looks: bool,
 }
 
 impl Node {
@@ -59,13 +57,29 @@ impl Node {
             replicas: 1,
             from: None,
             broadcast: false,
+            sequential: false,
             writes: false,
+            looks: false,
         }
     }
 
     pub(crate) fn source(name: &'static str, language: Language, kind: &str, records: u64) -> Self {
         let mut node = Self::new(name, language, "Source", kind).with("recordCount", records);
         node.writes = true;
+        node
+    }
+
+    /// A source that goes on when the readers have acknowledged what it sent.
+    pub(crate) fn step(name: &'static str, language: Language, kind: &str, records: u64) -> Self {
+        let mut node = Self::new(name, language, "Step", kind).with("recordCount", records);
+        (node.writes, node.looks) = (true, true);
+        node
+    }
+
+    /// A sink that acknowledges what it has written.
+    pub(crate) fn confirm(name: &'static str, language: Language, kind: &str, from: &'static str) -> Self {
+        let mut node = Self::new(name, language, "Confirm", kind);
+        node.from = Some(from);
         node
     }
 
@@ -83,6 +97,11 @@ impl Node {
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Self {
         self.parameters.insert(name, value.into());
+        self
+    }
+
+    pub(crate) fn sequential(mut self) -> Self {
+        self.sequential = true;
         self
     }
 
@@ -113,7 +132,7 @@ impl Stage {
     pub(crate) fn new(carrier: Carrier, title: &str, mut nodes: Vec<Node>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ledger = folder.path().join("ledger").display().to_string();
-        for node in nodes.iter_mut().filter(|node| !node.writes) {
+        for node in nodes.iter_mut().filter(|node| !node.writes || node.looks) {
             node.parameters.insert("ledger", ledger.clone().into());
         }
         let stage = Self {
@@ -169,8 +188,9 @@ impl Stage {
             let input = node.from.map(|_| ("input", "Input"));
             let output = node.writes.then_some(("output", "Output"));
             for (port, class) in input.into_iter().chain(output) {
-                let mode = match (node.broadcast, port) {
-                    (true, "input") => "parameters: {partitioning: broadcast}, ",
+                let mode = match (port, node.broadcast, node.sequential) {
+                    ("input", true, _) => "parameters: {partitioning: broadcast}, ",
+                    ("input", _, true) => "parameters: {sequentialModeEnabled: true}, ",
                     _ => "",
                 };
                 let spec = format!("{{name: '{module}{class}Port'}}");
@@ -206,9 +226,25 @@ impl Stage {
             .unwrap_or_else(|_| panic!("{}: the Rust part did not end", self.name))
     }
 
+    /// What runs all replicas of one operator of ours, with so much patience.
+    pub(crate) fn run_only(
+        &self,
+        operator: &'static str,
+        patience: Duration,
+    ) -> impl Future<Output = Result<RunReport, ExecutionError>> + Send + use<> {
+        let (mut pipeline, name) = (self.pipeline(), self.name.clone());
+        pipeline.patience(patience);
+        async move {
+            let run = pipeline.execute_only([operator]);
+            tokio::time::timeout(DEADLINE, run)
+                .await
+                .unwrap_or_else(|_| panic!("{name}: {operator} did not end"))
+        }
+    }
+
     /// Starts one replica in Python: `w`, or `w_0` for the first copy.
     pub(crate) fn python(&self, operator: &str, environment: &[(&str, &str)]) -> Running {
-        let code = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mixed/python");
+        let code = python_code();
         let path = format!("{}:{}", code.display(), self.folder.path().display());
         let mut command = Command::new(python::interpreter());
         command
@@ -224,7 +260,7 @@ impl Stage {
 
     /// Runs `channel.py` on the channel of `r`, which `w` writes to, and returns what it printed.
     pub(crate) async fn channel(&self, command: &str) -> String {
-        let code = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mixed/python/channel.py");
+        let code = python_code().join("channel.py");
         let mut running = Command::new(python::interpreter());
         running
             .arg(code)
@@ -286,9 +322,23 @@ impl Stage {
     }
 }
 
+/// The folder of the Python side, from whichever package of the workspace.
+pub(crate) fn python_code() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = package
+        .ancestors()
+        .map(|folder| folder.join("tests/mixed/python"));
+    folders.find(|folder| folder.exists()).unwrap()
+}
+
 /// Waits for a process without holding up the runtime.
 pub(crate) async fn ended(running: Running) -> Ended {
-    tokio::task::spawn_blocking(move || running.wait(DEADLINE))
+    ended_within(running, DEADLINE).await
+}
+
+/// Waits so long for a process, without holding up the runtime.
+pub(crate) async fn ended_within(running: Running, deadline: Duration) -> Ended {
+    tokio::task::spawn_blocking(move || running.wait(deadline))
         .await
         .unwrap()
 }

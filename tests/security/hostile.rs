@@ -37,6 +37,7 @@ fn channel(name: &str, location: &str) -> Arc<ChannelSpec> {
         guarantee: pypz::channel::Guarantee::AtLeastOnce,
         max_record_bytes: 1_000_000,
         buffer_bytes: 1 << 20,
+        sequential: false,
         on_poison: PoisonPolicy::default(),
         on_lost_offset: LostOffsetPolicy::default(),
     })

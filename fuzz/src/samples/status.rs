@@ -1,6 +1,6 @@
 //! What a channel's status logs may hold.
 
-use pypz::protocol::{End, MemberRange, MemberState, Process, Report, RunId, Side, encode};
+use pypz::protocol::{Acknowledgements, End, MemberRange, MemberState, Process, Report, RunId, Side, encode};
 use uuid::Uuid;
 
 use super::Sample;
@@ -24,6 +24,7 @@ fn report(of: u64, members: Vec<MemberRange>) -> Report {
         positions: vec![],
         sources: vec![],
         received: vec![],
+        acknowledged: Acknowledgements::default(),
     }
 }
 

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::RecordSink;
 use crate::error::ChannelError;
+use crate::protocol::Numbers;
 
 /// Where a reader starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +90,17 @@ pub trait ChannelReader: Send {
     /// readers of one log: then the position goes into the status log.
     #[must_use]
     fn committer(&self) -> Option<Arc<dyn Committer>>;
+
+    /// Which records were given out before a position, by their writers' own numbers, where positions are no offsets that a writer
+    /// knows, too (queues). Each is told once.
+    ///
+    /// # Errors
+    ///
+    /// How many messages nobody asked about in time: more than that a reader does not keep in mind.
+    fn numbers(&mut self, position: u64) -> Result<Vec<Numbers>, usize> {
+        let _ = position;
+        Ok(Vec::new())
+    }
 
     /// Fails if records of the run were taken out of the channel without being processed, which only the broker knows. Asked of
     /// the principal's reader when all replicas have read to the end. A log keeps everything.

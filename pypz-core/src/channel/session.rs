@@ -1,5 +1,6 @@
 //! Drives the protocol of one channel in one process: the machine, its clock and its status log.
 
+mod acknowledged;
 mod control;
 mod driver;
 mod leave;

@@ -36,6 +36,8 @@ pub struct ChannelSpec {
     pub max_record_bytes: usize,
     /// The most bytes that wait in this process, each way; default 64 MiB.
     pub buffer_bytes: usize,
+    /// Whether readers hand nothing out before all writers have finished.
+    pub sequential: bool,
     /// What becomes of a record that does not decode.
     pub on_poison: PoisonPolicy,
     /// What a reader does when the records at its position are gone.

@@ -70,6 +70,12 @@ pub trait ChannelWriter: Send {
     #[must_use]
     fn progress(&self) -> Arc<dyn WriteProgress>;
 
+    /// Under which name this writer numbers its records, from 0, where readers have no offsets to acknowledge (queues).
+    #[must_use]
+    fn counter(&self) -> Option<&str> {
+        None
+    }
+
     /// Records that wait in this process to be acknowledged; by it the step of round robin grows.
     #[must_use]
     fn waiting(&self) -> usize;

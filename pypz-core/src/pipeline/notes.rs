@@ -9,7 +9,7 @@ use super::graph::{Graph, PortRef};
 use super::problem::{Place, Problem};
 
 /// Parameters of ports that pypz-python knows beside those of [`crate::port::SETTINGS`].
-pub(super) const OF_PYPZ: [&str; 2] = ["sequentialModeEnabled", "syncConnectionsOpen"];
+pub(super) const OF_PYPZ: [&str; 1] = ["syncConnectionsOpen"];
 
 /// What a file says of the pipeline as a whole.
 #[derive(Debug, Clone, Default)]

@@ -301,6 +301,7 @@ impl Planner<'_> {
             guarantee: self.guarantee,
             max_record_bytes: settings.max_record_bytes,
             buffer_bytes: settings.buffer_bytes,
+            sequential: settings.sequential,
             on_poison: settings.on_poison,
             on_lost_offset: settings.on_lost_offset,
         };

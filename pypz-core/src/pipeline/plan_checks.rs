@@ -102,6 +102,14 @@ impl Planner<'_> {
                     );
                     self.problem(at.clone(), what);
                 }
+                if spec.sequential && transport.is_volatile() {
+                    let what = format!(
+                        "sequentialModeEnabled: {} holds no more than bufferBytes, so its writers cannot finish before they are read: leave \
+                         it out, or use a broker",
+                        spec.location
+                    );
+                    self.problem(at.clone(), what);
+                }
                 for what in transport.problems(spec) {
                     self.problem(at.clone(), what);
                 }

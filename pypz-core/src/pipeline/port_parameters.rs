@@ -67,15 +67,12 @@ impl Pass<'_> {
         settings
     }
 
-    /// Writers wait for all readers here anyway; what a port does not do is refused.
+    /// Ports wait for all peers here anyway.
     fn of_pypz(&mut self, port: PortRef, name: &str, value: &Value) {
-        let what = match (name, value) {
-            (_, Value::Bool(false) | Value::Null) | ("syncConnectionsOpen", Value::Bool(true)) => return,
-            (_, Value::Bool(true)) => {
-                format!("parameter '{name}' is not there yet: leave it out, or write false")
-            }
-            _ => format!("parameter '{name}' wants a boolean"),
-        };
+        if matches!(value, Value::Bool(_) | Value::Null) {
+            return;
+        }
+        let what = format!("parameter '{name}' wants a boolean");
         self.parameter_problem(port.operator, &[port.port], name, what);
     }
 

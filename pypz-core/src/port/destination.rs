@@ -39,6 +39,9 @@ impl Destination {
         let (name, was_finished) = (session.name(member).to_owned(), joined.finished);
         session.tell(member, LocalEvent::Opened);
         writer.open().await?;
+        if let Some(counter) = writer.counter() {
+            session.count_as(counter);
+        }
         session.tell(member, LocalEvent::Started);
         if !was_finished {
             session.readers_ready(member).await?;

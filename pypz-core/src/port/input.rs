@@ -137,7 +137,7 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> InputPort<T, C, P> {
         self.open.as_ref().map_or(0, |open| open.sink.poison.records())
     }
 
-    fn open_mut(&mut self) -> Result<&mut Retrieval<T, C>, ChannelError> {
+    pub(super) fn open_mut(&mut self) -> Result<&mut Retrieval<T, C>, ChannelError> {
         self.open.as_deref_mut().ok_or(ChannelError::NotOpen {
             port: type_name::<Self>(),
         })

@@ -1,5 +1,6 @@
 //! Ports: where user code meets channels.
 
+mod acknowledged;
 mod batch;
 mod count;
 mod destination;
@@ -9,6 +10,7 @@ mod link;
 mod output;
 mod poison;
 mod retrieval;
+mod sequential;
 mod settings;
 mod sink;
 mod spec;

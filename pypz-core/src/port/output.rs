@@ -33,13 +33,13 @@ use crate::record::Record;
 /// # }
 /// ```
 pub struct OutputPort<T, C = Avro, P = Anywhere> {
-    open: Option<Box<Open<T, C>>>,
+    pub(super) open: Option<Box<Open<T, C>>>,
     pin: PhantomData<fn() -> P>,
 }
 
-struct Open<T, C> {
+pub(super) struct Open<T, C> {
     codec: C,
-    destinations: Vec<Destination>,
+    pub(super) destinations: Vec<Destination>,
     scratch: Arc<EncodedBatch>,
     values: PhantomData<fn(T)>,
 }
@@ -123,6 +123,7 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
             let gate = &destination.gate;
             gate.may_send().await?;
             destination.check_keys(&batch)?;
+            gate.session.sends();
         }
         if let [only] = &mut self.destinations[..]
             && only.writer.form() == RecordForm::Values

@@ -10,6 +10,7 @@ use super::count::Count;
 use super::gate::Gate;
 use super::link::{Closing, InputLink, cause_of};
 use super::poison::{DeadLetters, Poison};
+use super::sequential::writers_finished;
 use super::sink::Sink;
 use super::status_committer::StatusCommitter;
 use crate::channel::{ChannelReader, ChannelSession, Committer, Delivery, Leave, StartAt, View};
@@ -26,8 +27,8 @@ pub(super) struct Retrieval<T, C> {
     /// Says that the reader is gone, should the port never be closed.
     leave: Leave,
     pub(super) name: String,
-    member: MemberId,
-    session: ChannelSession,
+    pub(super) member: MemberId,
+    pub(super) session: ChannelSession,
     view: watch::Receiver<Arc<View>>,
     /// The protocol's answers changed and were not looked at to the end: a look that is cancelled is taken up again.
     unseen: bool,
@@ -154,6 +155,7 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
     /// Fills the sink with what is at hand; waits if nothing is. An empty sink means end or drain. When it returns, all that
     /// was read is in the sink or set aside for good.
     pub(super) async fn fill(&mut self) -> Result<(), ChannelError> {
+        writers_finished(&self.session, self.member, &self.shutdown).await?;
         self.bury().await?;
         while self.sink.values.is_empty() && self.read_on().await? {
             self.bury().await?;

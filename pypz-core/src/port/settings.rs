@@ -24,6 +24,8 @@ pub struct PortSettings {
     pub max_record_bytes: usize,
     /// `bufferBytes`: the most bytes of a channel that wait in a process, each way; 64 MiB if nothing is said.
     pub buffer_bytes: usize,
+    /// `sequentialModeEnabled`: whether nothing is handed out before all writers have finished.
+    pub sequential: bool,
     /// `onPoison`: what becomes of a record that does not decode.
     pub on_poison: PoisonPolicy,
     /// `onLostOffset`: what a reader does when the records at its position are gone.
@@ -38,6 +40,7 @@ impl std::fmt::Debug for PortSettings {
             .field("open_timeout", &self.open_timeout)
             .field("max_record_bytes", &self.max_record_bytes)
             .field("buffer_bytes", &self.buffer_bytes)
+            .field("sequential", &self.sequential)
             .field("on_poison", &self.on_poison)
             .field("on_lost_offset", &self.on_lost_offset)
             .finish()
@@ -52,6 +55,7 @@ impl Default for PortSettings {
             open_timeout: None,
             max_record_bytes: 1_000_000,
             buffer_bytes: 64 << 20,
+            sequential: false,
             on_poison: PoisonPolicy::default(),
             on_lost_offset: LostOffsetPolicy::default(),
         }
@@ -59,7 +63,7 @@ impl Default for PortSettings {
 }
 
 /// Name, type, default and meaning of each of them.
-pub const SETTINGS: [(&str, &str, &str, &str); 7] = [
+pub const SETTINGS: [(&str, &str, &str, &str); 8] = [
     (
         "channelLocation",
         "String",
@@ -89,6 +93,12 @@ pub const SETTINGS: [(&str, &str, &str, &str); 7] = [
         "usize",
         "67108864",
         "The most bytes of the channel that wait in a process, each way.",
+    ),
+    (
+        "sequentialModeEnabled",
+        "bool",
+        "false",
+        "Whether nothing is handed out before all writers have finished.",
     ),
     (
         "onPoison",
@@ -142,6 +152,7 @@ impl PortSettings {
             }
             "maxRecordBytes" => self.max_record_bytes = read(name, "usize", value)?,
             "bufferBytes" => self.buffer_bytes = read(name, "usize", value)?,
+            "sequentialModeEnabled" => self.sequential = read(name, "bool", value)?,
             "onPoison" => self.on_poison = read_policy(name, "fail, dead-letter or skip", value)?,
             "onLostOffset" => self.on_lost_offset = read_policy(name, "fail, earliest or latest", value)?,
             _ => {

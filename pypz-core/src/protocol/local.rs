@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::acknowledged::Acknowledgements;
 use super::claim::Stage;
 use super::identity::{MemberId, RunId, Side};
 use super::machine::{Machine, RunPolicy};
 use super::peers::merge_ends;
-use super::plain::PlainStatus;
+use super::plain::{PlainStatus, Told};
 use super::report::{End, MemberRange, MemberState, Report, compact};
 use super::view::Upstream;
 
@@ -71,6 +72,9 @@ pub(super) struct Local {
     pub(super) said: Option<PlainStatus>,
     pub(super) said_at: Duration,
     pub(super) word_heard: bool,
+    /// Of the records that it was given, how many are processed, and what plain writers were told of it.
+    pub(super) processed: Option<u64>,
+    pub(super) told_processed: Told,
 }
 
 impl Local {
@@ -91,6 +95,8 @@ impl Local {
             said: None,
             said_at: Duration::ZERO,
             word_heard: false,
+            processed: None,
+            told_processed: Told::Never,
         }
     }
 
@@ -156,7 +162,12 @@ impl Machine {
                 return;
             }
             LocalEvent::Received { count, position } => {
+                local.processed.get_or_insert(count);
+                let is_more = local.count.is_some_and(|known| known < count);
                 (local.count, local.counted_at) = (Some(count), position);
+                if is_more {
+                    self.plain_writers_said_less();
+                }
                 if matches!(self.upstream(), Upstream::Stopped { .. }) {
                     // Others may only wait for this.
                     self.answer(member.side);
@@ -188,6 +199,9 @@ impl Machine {
             };
             if let Some(report) = report {
                 self.clock.spoke();
+                if side == Side::Readers {
+                    self.acknowledgements_said();
+                }
                 reports.push((side, report));
             }
             if let Some(mark) = self.mark().filter(|_| side == Side::Readers) {
@@ -311,6 +325,10 @@ impl Machine {
             positions,
             sources,
             received,
+            acknowledged: match side {
+                Side::Readers => self.acknowledgements(run),
+                Side::Writers => Acknowledgements::default(),
+            },
         })
     }
 }

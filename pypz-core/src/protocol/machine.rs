@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::acknowledged::Acknowledged;
 use super::claim::Claims;
 use super::clock::Clock;
 use super::identity::{Layout, MemberId, Process, ProcessId, RunId, Side};
@@ -76,6 +77,7 @@ pub struct Machine {
     /// What plain members have said, and what is to be said to them.
     pub(super) plain: PlainPeers,
     pub(super) words: Vec<PlainWord>,
+    pub(super) acknowledged: Acknowledged,
     revision: u64,
 }
 
@@ -98,6 +100,7 @@ impl Machine {
             due: BTreeMap::new(),
             plain: PlainPeers::default(),
             words: Vec::new(),
+            acknowledged: Acknowledged::default(),
             revision: 0,
         }
     }
@@ -135,6 +138,9 @@ impl Machine {
         let (observed, expected) = (self.clock.observed(), self.layout.len(side));
         self.peers.sign(side, report, observed, &self.layout);
         self.plain.reported(side);
+        if side == Side::Readers {
+            self.acknowledged.hear(report, expected);
+        }
         if side == Side::Writers && report.members.is_empty() {
             self.plain
                 .mark(report.run, report.received.iter().map(|(writer, ..)| *writer));

@@ -22,6 +22,7 @@
 //! 8. **The incarnations of a member do the same work in a run**: a later one may repeat what an earlier one did, and
 //!    adds nothing to what an earlier one finished. New work is a new run.
 
+mod acknowledged;
 mod answers;
 mod claim;
 mod clock;
@@ -40,6 +41,7 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
+pub use acknowledged::{Acknowledgement, Acknowledgements, Numbers, SentRecords};
 pub use identity::{Layout, MemberId, Process, ProcessId, RunId, Side};
 pub use local::LocalEvent;
 pub use machine::{Machine, RunPolicy, Timing};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::acknowledged::Acknowledgements;
 use super::identity::{Process, RunId};
 
 /// How far a member is.
@@ -117,6 +118,9 @@ pub struct Report {
     /// position then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub received: Vec<(u32, u64, u64)>,
+    /// What readers have acknowledged to writers, if they do.
+    #[serde(default, skip_serializing_if = "Acknowledgements::is_empty")]
+    pub acknowledged: Acknowledgements,
 }
 
 impl Report {

@@ -223,12 +223,17 @@ fn is_in_order(report: &Report) -> bool {
         && report.positions.is_sorted_by(|one, next| one.0 < next.0)
         && report.sources.is_sorted_by(|one, next| one.0 < next.0)
         && report
+            .acknowledged
+            .offsets
+            .is_sorted_by(|one, next| one.0 < next.0)
+        && report
             .ends
             .is_sorted_by(|one, next| one.partition < next.partition)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::acknowledged::{Acknowledgements, Numbers};
     use super::super::identity::{Process, RunId};
     use super::super::report::{MemberRange, MemberState};
     use super::*;
@@ -266,6 +271,14 @@ mod tests {
             positions: vec![(1, 7)],
             sources: vec![(0, "line 4".to_owned())],
             received: vec![(1, 7, 9)],
+            acknowledged: Acknowledgements {
+                offsets: vec![(1, 7)],
+                numbers: vec![Numbers {
+                    reader: Some(1),
+                    counter: "0192".to_owned(),
+                    ranges: vec![(0, 7)],
+                }],
+            },
         }
     }
 
@@ -339,7 +352,9 @@ mod tests {
         position.positions = vec![(1, 7), (1, 8)];
         let mut source = report(1);
         source.sources = vec![(1, "a".to_owned()), (0, "b".to_owned())];
-        for said in [twice, position, source] {
+        let mut offset = report(1);
+        offset.acknowledged.offsets = vec![(1, 7), (1, 8)];
+        for said in [twice, position, source, offset] {
             let bytes = encode(&layout(), Side::Readers, said, 12).bytes;
             let error = decode(&layout(), Side::Readers, &bytes).unwrap_err().to_string();
             assert!(error.contains("named twice, or out of order"), "{error}");

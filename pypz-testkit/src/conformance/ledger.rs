@@ -52,6 +52,12 @@ impl Ledger {
         self.of(operator).map(|page| page.entries.len()).sum()
     }
 
+    /// How many records of a writer arrived at all replicas of an operator.
+    pub(super) fn count_of(&self, operator: &str, writer: &str) -> usize {
+        let entries = self.of(operator).flat_map(|page| &page.entries);
+        entries.filter(|entry| entry.writer == writer).count()
+    }
+
     /// How many records arrived at each replica.
     pub(super) fn shares(&self, operator: &str) -> BTreeMap<u32, usize> {
         let mut shares = BTreeMap::new();

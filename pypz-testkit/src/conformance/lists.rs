@@ -14,6 +14,10 @@ macro_rules! conformance {
 macro_rules! conformance_everywhere {
     ($site:expr) => {
         $crate::conformance_cases! { $site =>
+            acknowledging::writers_go_on_when_what_they_sent_is_processed;
+            acknowledging::every_replica_of_a_broadcast_has_to_acknowledge;
+            acknowledging::what_was_only_read_is_not_acknowledged;
+            acknowledging::a_reader_that_never_acknowledges_is_named;
             distribution::round_robin_gives_every_record_to_one_replica;
             distribution::few_records_are_shared_evenly_or_taken_by_whoever_is_free;
             distribution::records_of_a_key_go_to_one_replica_in_order;
@@ -44,6 +48,8 @@ macro_rules! conformance_everywhere {
 macro_rules! conformance_across_processes {
     ($site:expr) => {
         $crate::conformance_cases! { $site =>
+            ending::a_sequential_input_begins_when_its_writers_have_finished;
+            acknowledging::what_a_killed_replica_had_in_hand_is_acknowledged_by_another;
             readiness::a_replica_that_comes_late_gets_its_share;
             readiness::a_broadcast_waits_for_a_replica_that_comes_late;
             readiness::a_writer_that_comes_first_waits_for_its_readers;

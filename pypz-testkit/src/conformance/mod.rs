@@ -23,6 +23,7 @@
 //!
 //! `PYPZ_TEST_STARTS` says how often the case of many starts starts, 20 times unless told otherwise.
 
+mod agreed;
 pub mod cases;
 mod ids;
 mod items;

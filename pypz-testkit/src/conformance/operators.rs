@@ -169,7 +169,7 @@ impl Notes {
 }
 
 /// A line of each item, as the ledger reads it.
-fn lines(items: &[Item]) -> String {
+pub(super) fn lines(items: &[Item]) -> String {
     let line = |item: &Item| format!("{} {} {}\n", item.writer, item.sequence, item.is_whole());
     items.iter().map(line).collect()
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pypz::{ExecutionMode, Partitioning, Pipeline};
 use serde::{Deserialize, Serialize};
 
+use super::agreed::{Confirmer, Stepper};
 use super::operators::{LateSink, Relay, Sink, Source, text};
 use super::site::Site;
 use crate::names;
@@ -25,6 +26,10 @@ pub(super) enum Shape {
     Chain,
     /// `source` to `relay` to `sink`.
     Relayed,
+    /// `source` to `sink`, which acknowledges what it was given before the next is sent.
+    Agreed,
+    /// The same, but the sink never acknowledges.
+    AgreedNever,
 }
 
 /// How records find their replica.
@@ -77,6 +82,8 @@ pub(super) struct Setup {
     pub(super) exactly_once: bool,
     pub(super) buffer_bytes: Option<usize>,
     pub(super) on_poison: Option<String>,
+    /// Whether `left` of the fan-out begins when the writers have finished.
+    pub(super) sequential: bool,
 }
 
 impl Setup {
@@ -105,6 +112,7 @@ impl Setup {
             exactly_once: false,
             buffer_bytes: None,
             on_poison: None,
+            sequential: false,
         }
     }
 
@@ -142,6 +150,7 @@ impl Setup {
             Shape::Late => self.late(&mut pipeline),
             Shape::Chain => self.chain(&mut pipeline),
             Shape::Relayed => self.relayed(&mut pipeline),
+            Shape::Agreed | Shape::AgreedNever => self.agreed(&mut pipeline),
         }
         pipeline
     }
@@ -201,6 +210,9 @@ impl Setup {
         let source = self.source(pipeline, "source");
         for name in ["left", "right"] {
             let sink = self.sink(pipeline, name);
+            if self.sequential && name == "left" {
+                pipeline.set_parameter("left.input.sequentialModeEnabled", true);
+            }
             pipeline
                 .connect(source.output(), sink.input())
                 .partitioned(self.partitioning());
@@ -249,6 +261,33 @@ impl Setup {
             .connect(source.output(), relay.input())
             .partitioned(self.partitioning());
         pipeline.connect(relay.output(), sink.input());
+    }
+
+    fn agreed(&self, pipeline: &mut Pipeline) {
+        let (keys, copies) = match self.how {
+            How::ByKey(keys) => (keys, 1),
+            How::InTurn => (0, 1),
+            How::ToAll => (0, self.readers),
+        };
+        let is_run = matches!(self.purpose, Purpose::Run | Purpose::Keep);
+        let source = pipeline
+            .operator::<Stepper>("source")
+            .replicas(self.writers)
+            .folder(self.folder.clone())
+            .count(if is_run { self.count } else { 0 })
+            .batch(self.batch)
+            .keys(keys)
+            .copies(copies as usize)
+            .watches(self.sink_waits);
+        let sink = pipeline
+            .operator::<Confirmer>("sink")
+            .replicas(self.readers)
+            .folder(text(&self.folder))
+            .waits(self.sink_waits)
+            .keeps(self.shape == Shape::AgreedNever);
+        pipeline
+            .connect(source.output(), sink.input())
+            .partitioned(self.partitioning());
     }
 
     fn chain(&self, pipeline: &mut Pipeline) {

@@ -128,6 +128,49 @@ class Sink(Base):
                 file.write(f"{n}\n" if right else f"wrong {record}\n")
 
 
+class Step(Base):
+    """Sends its records part by part, each when the readers have acknowledged the one before, and looks whether they have it."""
+
+    record_count = OptionalParameter(int, alt_name="recordCount")
+    part = OptionalParameter(int)
+    ledger = OptionalParameter(str)
+
+    def __init__(self, name=None, *args, **kwargs):
+        super().__init__(name, *args, **kwargs)
+        self.output = Output(schema=self.SCHEMA)
+        self.record_count = 0
+        self.part = 1
+        self.ledger = ""
+        self.sent = 0
+
+    def _on_running(self):
+        if self.sent > 0:
+            if not all(channel.is_all_connected_input_channels_acknowledged() for channel in self.output._channel_writers):
+                time.sleep(0.05)
+                return False
+            arrived = 0
+            for replica in range(8):
+                if os.path.exists(f"{self.ledger}.{replica}"):
+                    with open(f"{self.ledger}.{replica}") as file:
+                        arrived += len(file.readlines())
+            assert arrived == self.sent, f"{self.sent} records are acknowledged, {arrived} are written"
+        if self.sent >= self.record_count:
+            return True
+        until = min(self.record_count, self.sent + self.part)
+        self.output.send([self.make(n) for n in range(self.sent, until)])
+        self.sent = until
+        return False
+
+
+class Confirm(Sink):
+    """A sink that acknowledges what it has written."""
+
+    def _on_running(self):
+        super()._on_running()
+        self.input._channel_reader.acknowledge_input()
+        time.sleep(0.05)
+
+
 def kind(base, name, schema, make):
     return type(base.__name__ + name, (base,), {"SCHEMA": schema, "make": staticmethod(make), "__module__": __name__})
 
@@ -135,6 +178,9 @@ def kind(base, name, schema, make):
 SourceText, PassText, SinkText = (kind(base, "Text", TEXT, text) for base in (Source, Pass, Sink))
 SourceNested, PassNested, SinkNested = (kind(base, "Nested", NESTED, nested) for base in (Source, Pass, Sink))
 SourceListed, PassListed, SinkListed = (kind(base, "Listed", LISTED, listed) for base in (Source, Pass, Sink))
+
+
+StepText, ConfirmText = kind(Step, "Text", TEXT, text), kind(Confirm, "Text", TEXT, text)
 
 
 class SinkAllText(SinkText):

@@ -26,6 +26,8 @@ pub struct View {
     pub plain_writers_left: bool,
     /// The local members that had finished in the last run, which is closed.
     pub completed: BTreeSet<MemberId>,
+    /// Grows whenever a reader acknowledges something.
+    pub acknowledged: u64,
     /// The local members whose newest word is not in the log yet.
     pub unsettled: BTreeSet<MemberId>,
     /// How many local events these answers know of.
@@ -73,6 +75,7 @@ impl Shared {
                 .copied()
                 .filter(|member| machine.completed(*member).is_some())
                 .collect(),
+            acknowledged: machine.acknowledged_revision(),
             unsettled: local
                 .iter()
                 .copied()

@@ -73,6 +73,9 @@ impl Machine {
                 self.plain.extended.remove(&member);
             }
             self.plain.hear(word, self.clock.observed(), self.history_read);
+            if member.side == Side::Readers {
+                self.heard_plain_reader();
+            }
         }
         self.close_by_all();
         self.advance();
@@ -271,7 +274,9 @@ impl Machine {
 impl Local {
     /// A word of this member came back from the log.
     fn echoed(&mut self, status: PlainStatus) {
-        if self.said == Some(status) {
+        if status == PlainStatus::Acknowledged {
+            self.acknowledgement_heard();
+        } else if self.said == Some(status) {
             self.word_heard = true;
         }
     }

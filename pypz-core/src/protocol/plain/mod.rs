@@ -14,11 +14,13 @@
 //!
 //! A plain principal opens no run. The first writer of ours does so in its place, once the principal is heard.
 
+mod acknowledge;
 mod hear;
 mod peers;
 mod speak;
 mod word;
 
+pub(super) use acknowledge::Told;
 pub use hear::{Counts, PlainCount};
 pub(super) use peers::PlainPeers;
 pub use word::{PlainStatus, PlainWord};

@@ -13,6 +13,10 @@ pub(in crate::protocol) struct PlainPeer {
     pub(in crate::protocol) state: PlainStatus,
     /// How many records its incarnation says that it sent.
     pub(super) sent: u64,
+    /// How many records a reader says that it was given.
+    pub(super) received: u64,
+    /// Its signs of life since a reader here was given records.
+    pub(super) beats: u32,
     /// What earlier incarnations said, behind the mark of the run and before it.
     pub(super) carried: (u64, u64),
     /// Observed time of its last word, and of its last change of state.
@@ -27,7 +31,7 @@ pub(in crate::protocol) struct PlainPeer {
     /// Whether it has ever said `Closed`.
     pub(super) was_closed: bool,
     /// Whether it has acknowledged its input since records were last written.
-    pub(in crate::protocol) acknowledged: bool,
+    pub(super) acknowledged: bool,
 }
 
 /// All plain members. Bounded by the layout: a name outside it is not kept.
@@ -96,6 +100,8 @@ impl PlainPeers {
         let peer = self.peers.entry(word.member).or_insert_with(|| PlainPeer {
             state: PlainStatus::HealthCheck,
             sent: 0,
+            received: 0,
+            beats: 0,
             carried: (0, 0),
             seen: observed,
             since: observed,
@@ -132,6 +138,10 @@ impl PlainPeers {
         peer.acknowledged |= word.status == PlainStatus::Acknowledged;
         peer.seen = observed;
         peer.sent = peer.sent.max(word.sent.unwrap_or(0));
+        if word.status == PlainStatus::HealthCheck {
+            peer.beats = peer.beats.saturating_add(1);
+        }
+        peer.received = peer.received.max(word.received.unwrap_or(0));
     }
 
     /// A plain member that is of the run.

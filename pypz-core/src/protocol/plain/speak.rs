@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::word::{PlainStatus, PlainWord};
+use crate::protocol::acknowledged::Acknowledgements;
 use crate::protocol::claim::Stage;
 use crate::protocol::identity::{MemberId, Side};
 use crate::protocol::local::Local;
@@ -29,6 +30,9 @@ impl Machine {
             return;
         }
         let (now, heartbeat, process) = (self.clock.now(), self.timing.heartbeat, self.process.id);
+        let sent = self
+            .all_that_plain_writers_sent()
+            .filter(|_| side == Side::Readers);
         for (member, local) in self.local.iter_mut().filter(|(member, _)| member.side == side) {
             if !matches!(local.stage, Stage::Established { .. }) {
                 continue;
@@ -51,6 +55,8 @@ impl Machine {
             if !ends && local.said.is_some() && local.state.holds() {
                 self.words.push(beat);
             }
+            self.words
+                .extend(local.acknowledgement(*member, sent, now, heartbeat));
         }
     }
 
@@ -72,6 +78,7 @@ impl Machine {
             positions: Vec::new(),
             sources: Vec::new(),
             received: self.plain.early(),
+            acknowledged: Acknowledgements::default(),
         })
     }
 }

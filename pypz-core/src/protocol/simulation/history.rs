@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use uuid::Uuid;
 
-use super::super::{MemberId, MemberRange, MemberState, Process, Report, RunId, Side};
+use super::super::{Acknowledgements, MemberId, MemberRange, MemberState, Process, Report, RunId, Side};
 use super::world::World;
 
 /// Fills the status logs with runs that were closed, and perhaps a last one that was not.
@@ -69,6 +69,7 @@ fn say(world: &mut World, run: RunId, member: MemberId, epoch: u32, state: Membe
         positions: vec![],
         sources: vec![],
         received: vec![],
+        acknowledged: Acknowledgements::default(),
     };
     world.note(|| {
         format!(

@@ -1,5 +1,6 @@
 //! Tables and properties of the machine, each about one rule. What many machines do together is in `simulation`.
 
+mod acknowledged;
 mod answers;
 mod claims;
 mod last_words;
@@ -68,6 +69,7 @@ fn word(process: Process, run: RunId, member: MemberId, epoch: u32, state: Membe
             positions: vec![],
             sources: vec![],
             received: vec![],
+            acknowledged: Acknowledgements::default(),
         },
     )
 }

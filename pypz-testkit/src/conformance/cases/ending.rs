@@ -104,3 +104,19 @@ pub async fn a_drain_ends_with_143_and_loses_nothing_that_cannot_be_read_again(s
         stage.ledger().at_least_once("sink", &["source@0"], 1_000);
     }
 }
+
+/// Proves: where nothing is to be handed out before all writers have finished, nothing is, and everything after.
+pub async fn a_sequential_input_begins_when_its_writers_have_finished(site: &Site) {
+    let stage = Stage::new(site, "sequential", |setup| {
+        (setup.shape, setup.sequential) = (Shape::FanOut, true);
+        (setup.count, setup.hold_at) = (100, Some(60));
+    });
+    let run = stage.run();
+    stage.until_arrived("right", 60).await;
+    assert_eq!(stage.ledger().count("left"), 0, "the writer has not finished");
+    stage.open("go");
+    run.ends(0).await;
+    for sink in ["left", "right"] {
+        stage.ledger().exactly_once(sink, &["source@0"], 100);
+    }
+}

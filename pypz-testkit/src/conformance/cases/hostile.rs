@@ -7,8 +7,8 @@ use pypz::channel::{
     transport_for,
 };
 use pypz::protocol::{
-    End, Layout, MemberRange, MemberState, Process, Report, RunId, RunPolicy, Side, StatusRecord, Timing,
-    decode, encode,
+    Acknowledgements, End, Layout, MemberRange, MemberState, Process, Report, RunId, RunPolicy, Side,
+    StatusRecord, Timing, decode, encode,
 };
 
 use super::super::site::Site;
@@ -34,6 +34,7 @@ fn forged(run: u64, last: u32, state: MemberState) -> Report {
         positions: vec![(0, u64::MAX), (u32::MAX, 1)],
         sources: vec![(0, "nowhere".to_owned()), (u32::MAX, String::new())],
         received: vec![(0, u64::MAX, 0), (u32::MAX, 1, 1)],
+        acknowledged: Acknowledgements::default(),
     }
 }
 
@@ -113,6 +114,7 @@ fn channel(stage: &Stage) -> Arc<ChannelSpec> {
         guarantee: pypz::channel::Guarantee::AtLeastOnce,
         max_record_bytes: 1_000_000,
         buffer_bytes: 1 << 26,
+        sequential: false,
         on_poison: PoisonPolicy::default(),
         on_lost_offset: LostOffsetPolicy::default(),
     })

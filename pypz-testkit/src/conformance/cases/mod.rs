@@ -1,5 +1,6 @@
 //! The cases. Each is a promise; its documentation says which.
 
+pub mod acknowledging;
 pub mod distribution;
 pub mod ending;
 pub mod exactly;

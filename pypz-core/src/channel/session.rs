@@ -1,6 +1,7 @@
 //! Drives the protocol of one channel in one process: the machine, its clock and its status log.
 
 mod acknowledged;
+mod arrived;
 mod control;
 mod driver;
 mod leave;

@@ -143,6 +143,9 @@ impl Destination {
         self.writer.close().await;
         let ends = self.writer.progress().ends();
         let (session, member) = (self.gate.session.clone(), self.gate.member);
+        if *closing == Closing::Finished {
+            session.arrived(member, &self.gate.shutdown).await;
+        }
         match closing {
             Closing::Left if !self.volatile => session.tell(member, LocalEvent::Left(ends)),
             Closing::Finished | Closing::Left => {

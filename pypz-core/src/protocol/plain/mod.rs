@@ -15,6 +15,7 @@
 //! A plain principal opens no run. The first writer of ours does so in its place, once the principal is heard.
 
 mod acknowledge;
+mod arrived;
 mod hear;
 mod peers;
 mod speak;

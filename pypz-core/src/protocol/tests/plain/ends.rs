@@ -128,3 +128,48 @@ fn records_of_a_queue_are_waited_for_until_the_patience_is_over() {
     wire.pass(65.0);
     assert_eq!(wire.machine(reader).on_the_way(), None);
 }
+
+#[test]
+fn a_writer_knows_what_plain_readers_were_not_given_yet() {
+    let mut wire = Wire::new(2, 1, &[PRINCIPAL, REPLICA]);
+    wire.say(PRINCIPAL, &[Opened]);
+    let writer = wire.start(&[WRITER]);
+    for reader in [PRINCIPAL, REPLICA] {
+        wire.say(reader, &[Opened, Started]);
+    }
+    wire.tell(writer, WRITER, LocalEvent::Opened);
+    wire.tell(writer, WRITER, LocalEvent::Started);
+    let given = |wire: &mut Wire, reader: MemberId, count: u64| {
+        wire.log.push(Said::Word(PlainWord {
+            received: Some(count),
+            ..PlainWord::bare(reader, HealthCheck)
+        }));
+        wire.flow();
+    };
+    assert_eq!(
+        wire.machine(writer).arrived_at_plain_readers(false),
+        None,
+        "nothing was sent"
+    );
+    wire.tell(writer, WRITER, LocalEvent::Sent(10));
+    given(&mut wire, PRINCIPAL, 4);
+    given(&mut wire, REPLICA, 3);
+    let on_the_way = |wire: &mut Wire| {
+        let machine = wire.machine(writer);
+        (
+            machine.arrived_at_plain_readers(false),
+            machine.arrived_at_plain_readers(true),
+        )
+    };
+    assert_eq!(
+        on_the_way(&mut wire),
+        (Some((7, 10)), Some((3, 10))),
+        "by all together, or by each"
+    );
+    given(&mut wire, REPLICA, 6);
+    assert_eq!(on_the_way(&mut wire), (None, Some((4, 10))));
+    wire.say(REPLICA, &[Stopped]);
+    assert_eq!(on_the_way(&mut wire), (None, Some((4, 10))));
+    wire.say(PRINCIPAL, &[Closed]);
+    assert_eq!(on_the_way(&mut wire), (None, None), "nobody reads any more");
+}

@@ -156,8 +156,13 @@ impl Clients {
             .unwrap_or(1_000_000);
         let made = blocking(move || Self::make(location, user, buffer, longest)).await?;
         let clients = Arc::new(made);
-        clients.answered(patience).await?;
-        Ok(clients)
+        match clients.answered(patience).await {
+            Ok(()) => Ok(clients),
+            Err(error) => {
+                blocking(move || Self::end(clients)).await;
+                Err(error)
+            }
+        }
     }
 
     fn make(
@@ -203,8 +208,16 @@ impl Clients {
         }
     }
 
+    /// Stops what runs and closes all clients, unless a question is still on its way: then whoever asked does. Blocks.
+    pub(crate) fn end(clients: Arc<Self>) {
+        clients.status.stop();
+        if let Some(clients) = Arc::into_inner(clients) {
+            clients.close();
+        }
+    }
+
     /// Closes the clients side by side. Blocks.
-    pub(crate) fn close(self) {
+    fn close(self) {
         let Self {
             admin,
             producer,

@@ -25,6 +25,7 @@ mod fence;
 mod lost;
 mod own_position;
 mod plain;
+mod polling;
 mod ports;
 mod producer;
 mod reader;

@@ -2,14 +2,14 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::producer::{BaseProducer, ProducerContext};
+
+use crate::polling::Polling;
 
 /// How long the thread waits for an event, and so how long an end waits for the thread at most.
 ///
@@ -23,28 +23,15 @@ pub(crate) struct PolledProducer<C: ProducerContext + 'static> {
     polling: Arc<Polling>,
 }
 
-struct Polling {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
 impl<C: ProducerContext + 'static> FromClientConfigAndContext<C> for PolledProducer<C> {
     fn from_config_and_context(config: &ClientConfig, context: C) -> KafkaResult<Self> {
         let producer = Arc::new(BaseProducer::from_config_and_context(config, context)?);
-        let stop = Arc::new(AtomicBool::new(false));
-        let polled = (Arc::clone(&producer), Arc::clone(&stop));
-        let thread = std::thread::Builder::new().name("pypz-kafka-sent".to_owned());
-        let thread = thread.spawn(move || {
-            let (producer, stop) = polled;
-            while !stop.load(Ordering::Acquire) {
-                producer.poll(WAIT);
-            }
-        });
-        let thread = thread.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
-        let thread = Some(thread);
+        let polled = Arc::clone(&producer);
+        let polling = Polling::start("pypz-kafka-sent", move || polled.poll(WAIT));
+        let polling = polling.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
         Ok(Self {
             producer,
-            polling: Arc::new(Polling { stop, thread }),
+            polling: Arc::new(polling),
         })
     }
 }
@@ -63,15 +50,5 @@ impl<C: ProducerContext + 'static> Deref for PolledProducer<C> {
 
     fn deref(&self) -> &Self::Target {
         &self.producer
-    }
-}
-
-impl Drop for Polling {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            // A panic of a callback was printed when it happened.
-            let _ = thread.join();
-        }
     }
 }

@@ -1,7 +1,6 @@
 //! Status over two topics a channel: one consumer and one producer for all channels of the process.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::clients::{Listener, REQUEST};
 use crate::error::words;
+use crate::polling::Polling;
 use crate::producer::PolledProducer;
 use crate::topics::status_topic;
 use crate::watch::TopicWatch;
@@ -38,8 +38,7 @@ pub(crate) struct StatusHub {
     consumer: Arc<BaseConsumer<Listener>>,
     producer: Arc<PolledProducer<Listener>>,
     listeners: Arc<Mutex<HashMap<String, Listening>>>,
-    stop: Arc<AtomicBool>,
-    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    polling: Polling,
 }
 
 struct Listening {
@@ -73,28 +72,20 @@ impl StatusHub {
         consumer: BaseConsumer<Listener>,
         producer: PolledProducer<Listener>,
     ) -> std::io::Result<Self> {
-        let (consumer, stop) = (Arc::new(consumer), Arc::new(AtomicBool::new(false)));
+        let consumer = Arc::new(consumer);
         let listeners: Arc<Mutex<HashMap<String, Listening>>> = Arc::default();
-        let polled = (Arc::clone(&consumer), Arc::clone(&listeners), Arc::clone(&stop));
-        let thread = std::thread::Builder::new()
-            .name("pypz-kafka-stat".into())
-            .spawn(move || {
-                let (consumer, listeners, stop) = polled;
-                while !stop.load(Ordering::Acquire) {
-                    match consumer.poll(POLL) {
-                        Some(Ok(message)) => dispatch(&mut lock(&listeners), &message),
-                        // A broker that is away is silence; whoever waits for something has a deadline and the cause.
-                        Some(Err(error)) => tracing::debug!("status: {}", words(&error)),
-                        None => {}
-                    }
-                }
-            })?;
+        let (polled, heard) = (Arc::clone(&consumer), Arc::clone(&listeners));
+        let polling = Polling::start("pypz-kafka-stat", move || match polled.poll(POLL) {
+            Some(Ok(message)) => dispatch(&mut lock(&heard), &message),
+            // A broker that is away is silence; whoever waits for something has a deadline and the cause.
+            Some(Err(error)) => tracing::debug!("status: {}", words(&error)),
+            None => {}
+        })?;
         Ok(Self {
             consumer,
             producer: Arc::new(producer),
             listeners,
-            stop,
-            thread: Mutex::new(Some(thread)),
+            polling,
         })
     }
 
@@ -152,11 +143,7 @@ impl StatusHub {
 
     /// Stops the thread that polls.
     pub(crate) fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let _ = thread.join();
-        }
+        self.polling.stop();
         lock(&self.listeners).clear();
     }
 }

@@ -248,10 +248,7 @@ impl Connection for KafkaConnectionHandle {
                     scope.spawn(move || consumer.stop());
                 }
                 if let Some(clients) = clients {
-                    clients.status.stop();
-                    if let Some(clients) = Arc::into_inner(clients) {
-                        clients.close();
-                    }
+                    Clients::end(clients);
                 }
             });
         })

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use crate::brokers::{self, Borrowed};
 use crate::{cargo, python, root, setup, test};
 
-const BENCHES: [&str; 7] = [
+const BENCHES: [&str; 8] = [
     "fanout",
     "transport",
     "hop",
@@ -15,6 +15,7 @@ const BENCHES: [&str; 7] = [
     "protocol",
     "lifecycle",
     "pypz",
+    "mixed",
 ];
 
 /// The variables that the benchmarks read.

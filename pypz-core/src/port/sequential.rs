@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::channel::ChannelSession;
 use crate::error::ChannelError;
 use crate::executor::{Phase, Shutdown};
-use crate::protocol::{MemberId, Upstream};
+use crate::protocol::MemberId;
 
 /// How often the log says what is waited for.
 const LOG_EVERY: Duration = Duration::from_secs(10);
@@ -23,7 +23,7 @@ pub(super) async fn writers_finished(
     let (mut view, mut shutdown) = (session.watch(), shutdown.clone());
     while shutdown.phase() == Phase::Running {
         session.check(reader)?;
-        if view.borrow_and_update().upstream != Upstream::Sending {
+        if view.borrow_and_update().writers_stopped {
             break;
         }
         tokio::select! {

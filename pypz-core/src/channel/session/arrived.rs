@@ -12,10 +12,11 @@ impl ChannelSession {
     ///
     /// A reader of pypz-python ends when the queue is empty and its writers have stopped; what it was sent and has not given out by
     /// then is in neither count, and lost. It tells its own count every two seconds. If that does not grow for the patience, a reader
-    /// was started again, say, and counts anew, the wait is over, as it is when the pipeline drains.
+    /// was started again, say, and counts anew, the wait is over, as it is when the pipeline drains. Sequential readers begin when the
+    /// writers have stopped.
     pub async fn arrived(&self, writer: MemberId, shutdown: &Shutdown) {
         let spec = &self.shared.spec;
-        if !self.counts_records() || spec.is_log() {
+        if !self.counts_records() || spec.is_log() || spec.sequential {
             return;
         }
         let (to_all, patience) = (spec.delivery == Delivery::Broadcast, spec.timing.patience);

@@ -18,6 +18,8 @@ pub struct View {
     pub readiness: Readiness,
     /// What readers know of their writers.
     pub upstream: Upstream,
+    /// Whether no writer sends any more, though some of what was sent may be on its way.
+    pub writers_stopped: bool,
     /// Whether no writer that was heard is at work any more.
     pub writers_gone: bool,
     /// What the principal knows of its replicas.
@@ -63,6 +65,7 @@ impl Shared {
                 .map(|member| (*member, machine.membership(*member)))
                 .collect(),
             readiness: machine.readiness(),
+            writers_stopped: machine.upstream() != Upstream::Sending,
             upstream: match machine.on_the_way() {
                 Some(_) if !is_log => Upstream::Sending,
                 _ => machine.upstream(),

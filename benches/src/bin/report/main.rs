@@ -3,12 +3,13 @@
 //!
 //! New figures take the place of those of the same name in `data/performance.jsonl`, and the page shows them all.
 
+mod curve;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use plotters::prelude::*;
 use pypz_benches::figures::Figure;
 use serde_json::Value;
 
@@ -78,7 +79,7 @@ impl std::fmt::Display for Target {
 }
 
 /// The parts of the page: the beginning of the names in it, its heading, and what the reader has to know.
-const PARTS: [(&str, &str, &str); 12] = [
+const PARTS: [(&str, &str, &str); 13] = [
     (
         "fanout",
         "Fan-out",
@@ -110,6 +111,11 @@ const PARTS: [(&str, &str, &str); 12] = [
         "pypz",
         "Beside pypz-python",
         "Genuine pypz-python 0.10.2 does the same work; in the column of the bare client stand its records/s.",
+    ),
+    (
+        "mixed",
+        "Half in Python",
+        "A source and a sink on Kafka, each in pypz-python or in Rust; the sink looks at every byte.",
     ),
     (
         "start",
@@ -172,7 +178,7 @@ fn main() -> Result<()> {
     }
     let curves = docs.join("performance");
     std::fs::create_dir_all(&curves)?;
-    curve(&curves.join("partitions.svg"), &figures)?;
+    curve::draw(&curves.join("partitions.svg"), &figures)?;
     std::fs::write(docs.join("performance.md"), page.trim_end().to_owned() + "\n")?;
     Ok(())
 }
@@ -325,80 +331,5 @@ fn of_criterion(figures: &mut Vec<Figure>, folder: &Path) -> Result<()> {
             figures.push(alone(full, "a second", elements / median * 1e9));
         }
     }
-    Ok(())
-}
-
-/// Records a second over partitions, of both sides.
-fn curve(file: &Path, figures: &[Figure]) -> Result<()> {
-    let points: Vec<(f64, f64, f64)> = figures
-        .iter()
-        .filter_map(|figure| {
-            let partitions = figure.name.strip_prefix("partitions/Kafka: ")?.parse().ok()?;
-            Some((partitions, figure.ours, figure.bare?))
-        })
-        .collect();
-    if points.is_empty() {
-        return Ok(());
-    }
-    let highest = points
-        .iter()
-        .map(|(_, ours, bare)| ours.max(*bare))
-        .fold(0.0, f64::max);
-    let area = SVGBackend::new(file, (720, 360)).into_drawing_area();
-    area.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&area)
-        .margin(20)
-        .x_label_area_size(30)
-        .y_label_area_size(70)
-        .build_cartesian_2d((1.0..1_000.0_f64).log_scale(), 0.0..highest * 1.1)?;
-    // The backend would measure text with fonts that not every machine has: it is put in at the end.
-    chart.configure_mesh().draw()?;
-    for (line, colour) in [(0, BLUE), (1, RED)] {
-        let of =
-            |(partitions, ours, bare): &(f64, f64, f64)| (*partitions, if line == 0 { *ours } else { *bare });
-        chart.draw_series(LineSeries::new(points.iter().map(of), colour.stroke_width(2)))?;
-    }
-    area.present()?;
-    drop(chart);
-    drop(area);
-    label(file, highest * 1.1)
-}
-
-/// Puts the words of the axes and of both lines into the drawing.
-fn label(file: &Path, highest: f64) -> Result<()> {
-    let drawn = std::fs::read_to_string(file)?;
-    let (left, right, top, bottom) = (90.0, 700.0, 20.0, 310.0);
-    let text = |x: f64, y: f64, anchor: &str, colour: &str, words: &str| {
-        format!(
-            "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" fill=\"{colour}\" font-family=\"sans-serif\" \
-             font-size=\"12\">{words}</text>\n"
-        )
-    };
-    let mut words = String::new();
-    for (place, partitions) in [1, 10, 100, 1_000].iter().enumerate() {
-        let x = left + (right - left) * place as f64 / 3.0;
-        words += &text(
-            x,
-            bottom + 18.0,
-            "middle",
-            "black",
-            &format!("{partitions} partitions"),
-        );
-    }
-    for part in 0..=4 {
-        let share = f64::from(part) / 4.0;
-        let y = bottom - (bottom - top) * share + 4.0;
-        words += &text(
-            left - 6.0,
-            y,
-            "end",
-            "black",
-            &format!("{}/s", shown((highest * share).round())),
-        );
-    }
-    words += &text(right, top + 14.0, "end", "blue", "pypz");
-    words += &text(right, top + 30.0, "end", "red", "bare rdkafka");
-    let labelled = drawn.replace("</svg>", &format!("{words}</svg>"));
-    std::fs::write(file, labelled)?;
     Ok(())
 }

@@ -50,8 +50,8 @@ impl Pass<'_> {
                 _ => value.clone(),
             };
             if foreign {
-                // Its other settings are for its own transport.
-                if name == "channelLocation" {
+                // Its other settings are for its own transport; writers of ours have to know when it begins to read.
+                if matches!(name.as_str(), "channelLocation" | "sequentialModeEnabled") {
                     let _ = settings.set(name, value);
                 }
                 continue;

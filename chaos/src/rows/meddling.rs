@@ -36,16 +36,22 @@ fn is_source(part: &str) -> bool {
     !part.starts_with("relay") && !part.starts_with("sink")
 }
 
-async fn gone(ground: Arc<Ground>, terms: Terms, afterwards: Afterwards) -> Result<Line> {
-    let mut shape = shape(&terms);
+/// A stage that is in the middle of its work, and who meddles with the channel of its relays.
+pub(super) async fn at_work(ground: &Arc<Ground>, terms: &Terms) -> Result<(Stage, Meddler, String)> {
+    let mut shape = shape(terms);
     shape.rate = shape.records / 20;
     shape.patience = 15.0;
-    let mut stage = Stage::new(&ground, &terms, shape)?;
+    let mut stage = Stage::new(ground, terms, shape)?;
     let meddler = Meddler::at(terms.transport, ground.broker(terms.transport)?).await?;
     let channel = format!("{}.relay.input", stage.name);
     stage.start_all()?;
     stage.until_arrived(stage.shape.total() / 4).await?;
     stage.disturbances += 1;
+    Ok((stage, meddler, channel))
+}
+
+async fn gone(ground: Arc<Ground>, terms: Terms, afterwards: Afterwards) -> Result<Line> {
+    let (mut stage, meddler, channel) = at_work(&ground, &terms).await?;
     meddler.delete(&channel).await?;
     if afterwards == Afterwards::MadeAgain {
         meddler.make(&channel, 2).await?;
@@ -92,15 +98,7 @@ async fn gone(ground: Arc<Ground>, terms: Terms, afterwards: Afterwards) -> Resu
 
 /// A record that nobody made is in the relay's channel: its reader stops at it, and says where.
 pub(super) async fn poisoned(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
-    let mut shape = shape(&terms);
-    shape.rate = shape.records / 20;
-    shape.patience = 15.0;
-    let mut stage = Stage::new(&ground, &terms, shape)?;
-    let meddler = Meddler::at(terms.transport, ground.broker(terms.transport)?).await?;
-    let channel = format!("{}.relay.input", stage.name);
-    stage.start_all()?;
-    stage.until_arrived(stage.shape.total() / 4).await?;
-    stage.disturbances += 1;
+    let (mut stage, meddler, channel) = at_work(&ground, &terms).await?;
     // A length of two gigabytes.
     meddler
         .write(&channel, &[vec![0xfe, 0xff, 0xff, 0xff, 0x0f, 1, 2, 3]])

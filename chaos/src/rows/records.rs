@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use pypz_core::{Avro, Codec};
 
-use super::{fold, shape};
+use super::{fold, meddling, shape};
 use crate::ground::{Ground, Terms};
 use crate::item::Item;
 use crate::line::{Line, Transport};
@@ -107,15 +107,7 @@ pub(super) async fn unroutable(ground: Arc<Ground>, terms: Terms) -> Result<Line
     if terms.transport == Transport::Kafka {
         return Ok(terms.skipped(&ground, "Kafka has no bindings"));
     }
-    let mut shape = shape(&terms);
-    shape.rate = shape.records / 20;
-    shape.patience = 15.0;
-    let mut stage = Stage::new(&ground, &terms, shape)?;
-    let meddler = Meddler::at(terms.transport, ground.broker(terms.transport)?).await?;
-    let channel = format!("{}.relay.input", stage.name);
-    stage.start_all()?;
-    stage.until_arrived(stage.shape.total() / 4).await?;
-    stage.disturbances += 1;
+    let (mut stage, meddler, channel) = meddling::at_work(&ground, &terms).await?;
     meddler.unbind(&channel).await?;
     stage.all_end(ENDED).await?;
     let codes = stage.ended().clone();

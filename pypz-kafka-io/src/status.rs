@@ -36,7 +36,7 @@ const KEY: &str = "state";
 /// The status clients of a location, and who listens to which topic.
 pub(crate) struct StatusHub {
     consumer: Arc<BaseConsumer<Listener>>,
-    producer: Arc<PolledProducer<Listener>>,
+    producer: PolledProducer<Listener>,
     listeners: Arc<Mutex<HashMap<String, Listening>>>,
     polling: Polling,
 }
@@ -83,7 +83,7 @@ impl StatusHub {
         })?;
         Ok(Self {
             consumer,
-            producer: Arc::new(producer),
+            producer,
             listeners,
             polling,
         })
@@ -125,7 +125,7 @@ impl StatusHub {
         Ok(KafkaStatusLog {
             channel: channel.to_owned(),
             events: received,
-            producer: Arc::clone(&self.producer),
+            producer: self.producer.clone(),
             watch,
         })
     }
@@ -189,7 +189,7 @@ fn dispatch(listeners: &mut HashMap<String, Listening>, message: &BorrowedMessag
 pub(crate) struct KafkaStatusLog {
     channel: String,
     events: mpsc::Receiver<StatusEvent>,
-    producer: Arc<PolledProducer<Listener>>,
+    producer: PolledProducer<Listener>,
     watch: TopicWatch,
 }
 

@@ -169,7 +169,7 @@ impl Machine {
                 let known = self.heard(*member, run).filter(|known| known.state.is_alive());
                 *member != MemberId::PRINCIPAL
                     && known.is_some_and(|known| {
-                        self.peers.silence(known, self.clock.observed()) <= self.timing.patience
+                        self.peers.silence(known.process.id, self.clock.observed()) <= self.timing.patience
                     })
             });
         unfinished.extend(busy_here.map(|(member, _)| *member).chain(came_back));
@@ -214,7 +214,7 @@ impl Machine {
                     return is_late.then(|| format!("{name} silent for {seconds} s (pypz-python)"));
                 }
                 let known = self.heard(member, run).filter(|known| known.state.is_alive())?;
-                let silence = self.peers.silence(known, self.clock.observed());
+                let silence = self.peers.silence(known.process.id, self.clock.observed());
                 (silence > self.timing.heartbeat * 3).then(|| {
                     format!(
                         "{} silent for {} s ({})",
@@ -272,19 +272,22 @@ impl Machine {
         if let Some((peer, run)) = self.plain.in_run(member, run).zip(run) {
             return self.plain_absence(member, peer, run);
         }
+        let observed = self.clock.observed();
+        let claimed = run.and_then(|run| self.since_claimed(member, run));
         let Some(known) = self.heard(member, run) else {
             let cause = self.unseen(member);
-            return if waited > patience {
+            return if claimed.map_or(waited, |since| since.min(waited)) > patience {
                 Absence::Lost { cause, seen: false }
             } else {
                 Absence::Present
             };
         };
-        let observed = self.clock.observed();
         let silence = match known.state {
             MemberState::Left | MemberState::Failed => observed.saturating_sub(known.since),
-            _ => self.peers.silence(known, observed),
+            _ => self.peers.silence(known.process.id, observed),
         };
+        // Whoever is about to take it over is a sign of it.
+        let silence = claimed.map_or(silence, |since| since.min(silence));
         // A failure that was history when we came may be over: the member has the patience to come back.
         let overdue = silence > patience;
         if known.state == MemberState::Failed && (known.live || overdue) {

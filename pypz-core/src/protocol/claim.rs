@@ -138,6 +138,16 @@ impl Machine {
         }
     }
 
+    /// How long ago, in observed time, somebody who claims the member in this run last spoke.
+    pub(super) fn since_claimed(&self, member: MemberId, run: RunId) -> Option<Duration> {
+        let claims = self.claims.get(&member)?.queue.iter();
+        let observed = self.clock.observed();
+        claims
+            .filter(|claim| claim.run == run)
+            .map(|claim| self.peers.silence(claim.process, observed))
+            .min()
+    }
+
     /// The greatest number of a run that the history told of whose members have said nothing since; 0 if there is none.
     ///
     /// It is greater than that of the principal's last run where the readers' log has lost its head and the writers' has

@@ -205,11 +205,11 @@ impl Peers {
         found.map(|(_, count, position)| (*count, *position))
     }
 
-    /// How long, in observed time, the process that holds a member has been silent.
-    pub(super) fn silence(&self, known: &Known, observed: Duration) -> Duration {
+    /// How long, in observed time, a process has been silent.
+    pub(super) fn silence(&self, process: ProcessId, observed: Duration) -> Duration {
         let seen = self
             .processes
-            .get(&known.process.id)
+            .get(&process)
             .map_or(Duration::ZERO, |signs| signs.seen);
         observed.saturating_sub(seen)
     }

@@ -104,6 +104,25 @@ fn a_writer_is_lost_after_the_patience_and_not_before() {
 }
 
 #[test]
+fn whoever_takes_a_lost_writer_over_has_the_patience_to_come() {
+    let mut bench = Bench::new(1, 1);
+    let reader = bench.started(&[PRINCIPAL]);
+    let dead = bench.started(&[WRITER]);
+    bench.stopped.push(dead);
+    bench.pass(59.0);
+    let killed_while_it_claims = bench.start(RunPolicy::Resume, &[WRITER]);
+    bench.flow();
+    bench.stopped.push(killed_while_it_claims);
+    bench.pass(59.0);
+    assert_eq!(bench.machine(reader).upstream(), Upstream::Sending);
+    bench.pass(3.0);
+    assert!(
+        matches!(bench.machine(reader).upstream(), Upstream::Lost { .. }),
+        "a claim holds a member for ever"
+    );
+}
+
+#[test]
 fn a_writer_that_never_came_is_lost_too() {
     let mut bench = Bench::new(1, 1);
     let reader = bench.started(&[PRINCIPAL]);

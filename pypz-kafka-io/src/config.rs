@@ -314,6 +314,9 @@ pub(crate) fn consumer(
         (100_000 / partitions.max(1)).clamp(100, 100_000).to_string(),
     );
     config.set("fetch.queue.backoff.ms", "2");
+    // One fetch at a time: a partition whose queue was full when it was sent waits until the others have records, or for this
+    // long. A fetch names every partition, so that of a thousand does not go out that often.
+    config.set("fetch.wait.max.ms", (partitions / 2).clamp(50, 500).to_string());
     config.set(
         "fetch.message.max.bytes",
         spec.max_record_bytes.clamp(1 << 20, 1_000_000_000).to_string(),

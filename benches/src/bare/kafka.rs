@@ -53,6 +53,7 @@ fn consumer(group: &str, partitions: usize) -> BaseConsumer {
         ("enable.auto.offset.store", "false"),
         ("auto.offset.reset", "error"),
         ("fetch.queue.backoff.ms", "2"),
+        ("fetch.wait.max.ms", &(partitions / 2).clamp(50, 500).to_string()),
         ("queued.max.messages.kbytes", &share),
         ("queued.min.messages", &least),
     ] {

@@ -32,7 +32,7 @@ fn config() -> ClientConfig {
 fn producer_config() -> ClientConfig {
     let mut config = config();
     for (name, value) in [
-        ("linger.ms", "2"),
+        ("linger.ms", "0"),
         ("queue.buffering.max.messages", "100000"),
         ("queue.buffering.max.kbytes", "65536"),
         ("acks", "all"),
@@ -317,9 +317,9 @@ pub async fn lone_records(records: usize, idle: Duration) -> Vec<Duration> {
     let (topics, [topic]) = Topics::create::<1>(1).await;
     let name = topic.clone();
     let times = tokio::task::spawn_blocking(move || {
-        let mut config = producer_config();
-        config.set("linger.ms", "2");
-        let producer: ThreadedProducer<Counting> = config.create_with_context(Counting::default()).unwrap();
+        let producer: ThreadedProducer<Counting> = producer_config()
+            .create_with_context(Counting::default())
+            .unwrap();
         producer.client().fetch_metadata(Some(&name), ANSWER).unwrap();
         let consumer = consumer(&name, 1);
         assign(&consumer, &name, 1);

@@ -18,6 +18,7 @@ use crate::config;
 use crate::deliveries::Deliveries;
 use crate::error::{hint, is_denied, is_missing, is_refusal, is_transient, transport, words};
 use crate::producer::PolledProducer;
+use crate::properties;
 use crate::status::StatusHub;
 
 /// How long one question to the broker may take.
@@ -140,7 +141,7 @@ impl Clients {
         let configs = channels.iter().flat_map(|spec| {
             std::iter::once(spec.reader_config.clone()).chain(spec.writer_config.iter().cloned())
         });
-        let user = config::merged(configs).map_err(|key| ChannelError::Configuration {
+        let user = properties::merged(configs).map_err(|key| ChannelError::Configuration {
             port: first.name().to_owned(),
             reason: format!("channelConfig '{key}' differs between ports that share the clients of {location}: give all the same"),
         })?;

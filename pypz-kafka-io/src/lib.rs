@@ -28,6 +28,7 @@ mod plain;
 mod polling;
 mod ports;
 mod producer;
+mod properties;
 mod reader;
 mod records;
 mod security;
@@ -40,8 +41,8 @@ mod watch;
 mod within;
 mod writer;
 
-pub use config::RESERVED;
 pub use ports::{Kafka, KafkaInputPort, KafkaOutputPort};
+pub use properties::RESERVED;
 pub use reader::KafkaChannelReader;
 pub use transport::KafkaTransport;
 pub use writer::KafkaChannelWriter;

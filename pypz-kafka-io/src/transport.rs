@@ -20,7 +20,7 @@ use crate::reader::KafkaChannelReader;
 use crate::transactions::KafkaTransactor;
 use crate::watch::TopicWatch;
 use crate::writer::KafkaChannelWriter;
-use crate::{config, plain, topics};
+use crate::{plain, properties, topics};
 
 /// Channels on Apache Kafka: `kafka://host:port[,host:port]`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,7 +43,7 @@ impl Transport for KafkaTransport {
     }
 
     fn problems(&self, spec: &ChannelSpec) -> Vec<String> {
-        let mut problems = config::problems(spec);
+        let mut problems = properties::problems(spec);
         problems.extend(topics::name_problem(spec));
         problems.extend(plain::problem(spec));
         problems

@@ -33,11 +33,15 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 /// How long a refusal (password, certificate) may repeat itself before it is believed.
 const REFUSED_AFTER: Duration = Duration::from_secs(2);
 
+/// How long what a client said of its brokers is taken for true.
+const RECENT: Duration = Duration::from_secs(2);
+
 /// The last thing that the clients of a location complained about.
 #[derive(Default)]
 pub(crate) struct Trouble {
     last: Mutex<Option<String>>,
     refused: Mutex<Option<(Instant, String)>>,
+    all_down: Mutex<Option<Instant>>,
 }
 
 impl Trouble {
@@ -49,11 +53,21 @@ impl Trouble {
             let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
             refused.get_or_insert_with(|| (Instant::now(), reason.clone()));
         }
+        let all_down = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        if all_down {
+            *self.all_down.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         // That all brokers are down says less than why the last one was.
-        if last.is_none() || error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+        if last.is_none() || !all_down {
             *last = Some(reason);
         }
+    }
+
+    /// Whether a client has said not long ago that no broker is there. It says so with each attempt to find one.
+    pub(crate) fn is_nobody_there(&self) -> bool {
+        let all_down = self.all_down.lock().unwrap_or_else(PoisonError::into_inner);
+        all_down.is_some_and(|at| at.elapsed() < RECENT)
     }
 
     /// Passes a log line of librdkafka on, without control characters.

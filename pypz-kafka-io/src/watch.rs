@@ -79,6 +79,8 @@ impl TopicWatch {
             }
             tokio::time::sleep_until(self.next).await;
             match self.clients.upgrade() {
+                // A question to nobody costs more than it can tell.
+                Some(clients) if clients.trouble.is_nobody_there() => self.next = Instant::now() + LOOK,
                 Some(clients) => self.asked = Some(self.ask(clients)),
                 // The connection is closed.
                 None => std::future::pending().await,

@@ -103,6 +103,19 @@ impl Broker {
             .replacen(&format!(":{}", self.port), &format!(":{port}"), 1)
     }
 
+    /// Has RabbitMQ's own tool do something at the broker.
+    pub(crate) async fn control(&self, told: &[&str]) -> Result<()> {
+        let tool = self.details.get("control");
+        let mut command = Command::new(tool.context("the broker's tool is unknown")?);
+        command.args(told);
+        command.envs(self.details.iter().filter(|(name, _)| *name != "control"));
+        let output = command.output().await.context("cannot run rabbitmqctl")?;
+        if !output.status.success() {
+            bail!("rabbitmqctl: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    }
+
     async fn ask(&self, action: &[&str]) -> Result<Value> {
         let kind = match self.transport {
             Transport::Kafka => "kafka",

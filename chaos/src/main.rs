@@ -18,6 +18,7 @@ mod process;
 mod proxy;
 mod rows;
 mod run;
+mod sieve;
 mod stage;
 
 use std::process::ExitCode;

@@ -43,7 +43,7 @@ const ROWS: [(u32, &str); 29] = [
     (33, "an end right behind the records"),
     (34, "a replica is late, never comes, or is lost"),
     (35, "other numbers of replicas, run after run"),
-    (37, "messages find no way to their queue"),
+    (37, "messages that are returned, refused or never confirmed"),
     (38, "starts in random order"),
 ];
 

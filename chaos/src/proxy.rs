@@ -1,6 +1,8 @@
 //! A TCP proxy that makes the network bad.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -12,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::dice::Dice;
 use crate::process::LOOK_EVERY;
+use crate::sieve::Sieve;
 
 /// The most bytes that are taken at a time.
 const CHUNK: usize = 16 << 10;
@@ -44,6 +47,8 @@ pub(crate) enum Fault {
     Cut,
     /// As [`Fault::Cut`], with a reset in place of an orderly end.
     Reset,
+    /// Everything passes but the confirms of RabbitMQ, on the connections of a [`Proxy::of_amqp`].
+    Unconfirmed,
 }
 
 impl Fault {
@@ -89,20 +94,54 @@ impl Fault {
 #[derive(Debug)]
 pub(crate) struct Proxy {
     fault: watch::Sender<Fault>,
+    /// How many confirms did not pass.
+    withheld: Arc<AtomicU64>,
     _serving: JoinSet<()>,
+}
+
+/// What the connections of a proxy carry.
+#[derive(Debug, Clone)]
+enum Carried {
+    /// Bytes.
+    Bytes,
+    /// AMQP's frames, and how many of them did not pass.
+    Frames(Arc<AtomicU64>),
 }
 
 impl Proxy {
     /// Listens at a port of this machine, for a broker at another one.
     pub(crate) async fn start(port: u16, broker: u16, fault: Fault) -> Result<Self> {
+        Self::of(port, broker, fault, Carried::Bytes, Arc::default()).await
+    }
+
+    /// As [`Proxy::start`] without a fault, for RabbitMQ, whose confirms it can tell from all else.
+    pub(crate) async fn of_amqp(port: u16, broker: u16) -> Result<Self> {
+        let withheld = Arc::<AtomicU64>::default();
+        let carried = Carried::Frames(Arc::clone(&withheld));
+        Self::of(port, broker, Fault::None, carried, withheld).await
+    }
+
+    async fn of(
+        port: u16,
+        broker: u16,
+        fault: Fault,
+        carried: Carried,
+        withheld: Arc<AtomicU64>,
+    ) -> Result<Self> {
         let listener = listen(port).await?;
         let (sender, receiver) = watch::channel(fault);
         let mut serving = JoinSet::new();
-        serving.spawn(serve(listener, broker, receiver));
+        serving.spawn(serve(listener, broker, carried, receiver));
         Ok(Self {
             fault: sender,
+            withheld,
             _serving: serving,
         })
+    }
+
+    /// How many confirms did not pass.
+    pub(crate) fn withheld(&self) -> u64 {
+        self.withheld.load(Ordering::Relaxed)
     }
 
     /// Makes the network bad in another way, for connections that are there, too.
@@ -124,13 +163,13 @@ async fn listen(port: u16) -> Result<TcpListener> {
     }
 }
 
-async fn serve(listener: TcpListener, broker: u16, fault: watch::Receiver<Fault>) {
+async fn serve(listener: TcpListener, broker: u16, carried: Carried, fault: watch::Receiver<Fault>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((client, _)) => {
-                    connections.spawn(connection(client, broker, fault.clone()));
+                    connections.spawn(connection(client, broker, carried.clone(), fault.clone()));
                 }
                 // The process is out of descriptors: those that end give some back.
                 Err(_) => tokio::task::yield_now().await,
@@ -141,7 +180,7 @@ async fn serve(listener: TcpListener, broker: u16, fault: watch::Receiver<Fault>
 }
 
 /// Serves a connection until one side closes it or a fault ends it.
-async fn connection(client: TcpStream, broker: u16, mut fault: watch::Receiver<Fault>) {
+async fn connection(client: TcpStream, broker: u16, carried: Carried, mut fault: watch::Receiver<Fault>) {
     let quick = [client.set_nodelay(true)];
     let begun = *fault.borrow_and_update();
     if begun.ends() || quick.iter().any(Result::is_err) {
@@ -154,8 +193,10 @@ async fn connection(client: TcpStream, broker: u16, mut fault: watch::Receiver<F
     let (from_client, to_client) = client.into_split();
     let (from_broker, to_broker) = server.into_split();
     let mut ways = JoinSet::new();
-    ways.spawn(pump(from_client, to_broker, Way::ToBroker, fault.clone()));
-    ways.spawn(pump(from_broker, to_client, Way::ToClient, fault.clone()));
+    let way = (Way::ToBroker, Carried::Bytes);
+    ways.spawn(pump(from_client, to_broker, way, fault.clone()));
+    let way = (Way::ToClient, carried);
+    ways.spawn(pump(from_broker, to_client, way, fault.clone()));
     let ended = async {
         while let Some(ended) = ways.join_next().await {
             if !matches!(ended, Ok(Ok(()))) {
@@ -180,10 +221,11 @@ fn close(client: &TcpStream, fault: Fault) {
 async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    way: Way,
+    (way, carried): (Way, Carried),
     mut fault: watch::Receiver<Fault>,
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; CHUNK];
+    let mut sieve = Sieve::default();
     loop {
         let now = *fault.borrow_and_update();
         if now == Fault::Reset {
@@ -202,7 +244,14 @@ async fn pump(
         if taken == 0 {
             return to.shutdown().await;
         }
-        carry(&buffer[..taken], &mut to, &mut fault).await?;
+        let Carried::Frames(withheld) = &carried else {
+            carry(&buffer[..taken], &mut to, &mut fault).await?;
+            continue;
+        };
+        let unconfirmed = *fault.borrow() == Fault::Unconfirmed;
+        let (passed, out) = sieve.pass(&buffer[..taken], unconfirmed);
+        withheld.fetch_add(out, Ordering::Relaxed);
+        carry(&passed, &mut to, &mut fault).await?;
     }
 }
 

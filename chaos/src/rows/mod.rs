@@ -1,6 +1,7 @@
 //! The rows of the matrix as runs.
 
 mod clocks;
+mod confirms;
 mod kills;
 mod layouts;
 mod meddling;
@@ -164,6 +165,8 @@ pub(crate) const CASES: &[Case] = &[
     case!(35, "2, 4, 1 replicas", Kafka, ExactlyOnce, (4_000, 1), (100_000, 1), false, layouts::scaled),
     case!(35, "2, 4, 1 replicas", Rabbitmq, AtLeastOnce, (4_000, 1), (100_000, 1), false, layouts::scaled),
     case!(37, "no way to the queue", Rabbitmq, AtLeastOnce, (20_000, 1), (100_000, 1), false, records::unroutable),
+    case!(37, "confirms never come", Rabbitmq, AtLeastOnce, (20_000, 1), (100_000, 1), false, confirms::never),
+    case!(37, "messages refused", Rabbitmq, AtLeastOnce, (20_000, 1), (100_000, 1), false, confirms::refused),
     case!(38, "random start orders", Kafka, AtLeastOnce, (0, 8), (0, 1_000), false, races::starts),
     case!(38, "random start orders", Rabbitmq, AtLeastOnce, (0, 8), (0, 1_000), false, races::starts),
 ];

@@ -4,9 +4,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tokio::net::TcpListener;
-use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::shape;
@@ -204,14 +203,6 @@ pub(super) async fn full(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
 
 /// Sets how much of its disk must be free for RabbitMQ to take messages.
 async fn limit_disk(ground: &Ground, free: &str) -> Result<()> {
-    let details = &ground.broker(Transport::Rabbitmq)?.details;
-    let control = details.get("control").context("the broker's tool is unknown")?;
-    let mut command = Command::new(control);
-    command.args(["set_disk_free_limit", free]);
-    command.envs(details.iter().filter(|(name, _)| *name != "control"));
-    let output = command.output().await.context("cannot run rabbitmqctl")?;
-    if !output.status.success() {
-        bail!("rabbitmqctl: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(())
+    let broker = ground.broker(Transport::Rabbitmq)?;
+    broker.control(&["set_disk_free_limit", free]).await
 }

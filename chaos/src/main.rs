@@ -1,6 +1,7 @@
 //! `cargo xtask chaos`: breaks running pipelines at random, and counts the records in a ledger outside of them.
 #![allow(clippy::print_stdout, reason = "what a run finds out is printed")]
 
+mod blanks;
 mod brokers;
 mod checker;
 mod dice;

@@ -35,7 +35,7 @@ const ROWS: [(u32, &str); 29] = [
     (17, "a long status history"),
     (18, "a slow reader"),
     (19, "the broker's disk is full"),
-    (21, "long records"),
+    (21, "records that are long, or empty"),
     (22, "a record that does not decode"),
     (24, "hostile status messages"),
     (31, "clocks that are wrong"),

@@ -9,6 +9,7 @@ use clap::Args;
 use pypz::{ExecutionMode, Pipeline};
 use tracing_subscriber::EnvFilter;
 
+use crate::blanks::{BlankSink, BlankSource};
 use crate::marks;
 use crate::operators::{Relay, Sink, Source};
 
@@ -76,6 +77,9 @@ pub(crate) struct Shape {
     /// Leaves topics and queues behind
     #[arg(long)]
     pub(crate) keep: bool,
+    /// Records without bytes, from one source to one sink
+    #[arg(long)]
+    pub(crate) blank: bool,
     /// A property of the broker's client
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) channel_config: Vec<String>,
@@ -111,6 +115,9 @@ impl Shape {
         if self.keep {
             arguments.push("--keep".to_owned());
         }
+        if self.blank {
+            arguments.push("--blank".to_owned());
+        }
         for property in &self.channel_config {
             arguments.extend(["--channel-config".to_owned(), property.clone()]);
         }
@@ -143,6 +150,33 @@ impl Shape {
     }
 
     fn pipeline(&self, part: &Part) -> Pipeline {
+        let mut pipeline = match self.blank {
+            true => self.blanks(part),
+            false => self.items(part),
+        };
+        self.settle(part, &mut pipeline);
+        pipeline
+    }
+
+    /// A source and a sink of records without bytes.
+    fn blanks(&self, part: &Part) -> Pipeline {
+        let mut pipeline = Pipeline::new(&part.name);
+        let folder = part.folder.display().to_string();
+        let sink = pipeline
+            .operator::<BlankSink>("sink")
+            .folder(folder.clone())
+            .incarnation(part.incarnation);
+        let source = pipeline
+            .operator::<BlankSource>("a")
+            .folder(folder)
+            .incarnation(part.incarnation)
+            .records(self.records as i64)
+            .batch(self.batch as usize);
+        pipeline.connect(source.output(), sink.input());
+        pipeline
+    }
+
+    fn items(&self, part: &Part) -> Pipeline {
         let mut pipeline = Pipeline::new(&part.name);
         let folder = part.folder.display().to_string();
         let sink = pipeline
@@ -176,6 +210,11 @@ impl Shape {
             let input = relay.as_ref().map_or_else(|| sink.input(), |relay| relay.input());
             pipeline.connect(source.output(), input);
         }
+        pipeline
+    }
+
+    /// What holds for every pipeline.
+    fn settle(&self, part: &Part, pipeline: &mut Pipeline) {
         pipeline.relocate(&part.location);
         pipeline.patience(Duration::from_secs_f64(self.patience));
         if self.exactly_once {
@@ -200,7 +239,6 @@ impl Shape {
         if !properties.is_empty() {
             pipeline.set_parameter(">>channelConfig", serde_json::json!(properties));
         }
-        pipeline
     }
 }
 

@@ -138,6 +138,10 @@ pub(crate) const CASES: &[Case] = &[
     case!(19, "disk full", Rabbitmq, AtLeastOnce, (20_000, 1), (100_000, 1), true, outages::full),
     case!(21, "long records", Kafka, AtLeastOnce, (3, 1), (30, 1), false, records::long),
     case!(21, "long records", Rabbitmq, AtLeastOnce, (3, 1), (30, 1), false, records::long),
+    case!(21, "records of 50 MB", Kafka, AtLeastOnce, (2, 1), (20, 1), false, records::huge),
+    case!(21, "records of 50 MB", Rabbitmq, AtLeastOnce, (2, 1), (20, 1), false, records::huge),
+    case!(21, "empty records", Kafka, AtLeastOnce, (5_000, 1), (100_000, 1), false, records::empty),
+    case!(21, "empty records", Rabbitmq, AtLeastOnce, (5_000, 1), (100_000, 1), false, records::empty),
     case!(22, "poison record", Kafka, AtLeastOnce, (20_000, 1), (100_000, 1), false, meddling::poisoned),
     case!(22, "poison record", Rabbitmq, AtLeastOnce, (20_000, 1), (100_000, 1), false, meddling::poisoned),
     case!(22, "dead letters", Kafka, AtLeastOnce, (20_000, 100), (100_000, 1_000), false, records::dead_letters),
@@ -187,6 +191,7 @@ fn shape(terms: &Terms) -> Shape {
         patience: 30.0,
         exactly_once: false,
         keep: false,
+        blank: false,
         channel_config: Vec::new(),
         port_settings: Vec::new(),
     }

@@ -59,37 +59,97 @@ pub(super) async fn dead_letters(ground: Arc<Ground>, terms: Terms) -> Result<Li
 
 /// A record of 10 MiB less what is about it travels; one that is a byte longer than the limit is refused before it is sent.
 pub(super) async fn long(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
-    let mut line = terms.line(&ground);
-    for (how, limit) in [("as long as allowed", 0), ("a byte too long", 1)] {
+    let bytes = LONGEST - 300;
+    let tries = [
+        ("as long as allowed", bytes, Limit::Itself),
+        ("a byte too long", bytes, Limit::AByteLess),
+    ];
+    each(&ground, &terms, &tries).await
+}
+
+/// A record of 50 MB is refused where 10 MiB is the limit, before it is sent; where it is allowed it travels.
+pub(super) async fn huge(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
+    let bytes = 50_000_000;
+    let tries = [
+        ("over 10 MiB", bytes, Limit::Bytes(LONGEST)),
+        ("allowed", bytes, Limit::Itself),
+    ];
+    each(&ground, &terms, &tries).await
+}
+
+/// How long a record may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Limit {
+    /// As long as it is.
+    Itself,
+    /// A byte shorter than it is.
+    AByteLess,
+    /// So many bytes.
+    Bytes(usize),
+}
+
+/// Runs a pipeline for each of these lengths of a payload; those over their limit have to be refused.
+async fn each(ground: &Arc<Ground>, terms: &Terms, tries: &[(&str, usize, Limit)]) -> Result<Line> {
+    let mut line = terms.line(ground);
+    for (how, record_bytes, limit) in tries.iter().copied() {
         let mut shape = Shape {
             writers: 1,
             writer_replicas: 1,
             relays: 1,
             records: terms.records,
             batch: 1,
-            record_bytes: LONGEST - 300,
-            ..shape(&terms)
+            record_bytes,
+            ..shape(terms)
         };
-        let name = Stage::new(&ground, &terms, shape.clone())?;
+        let name = Stage::new(ground, terms, shape.clone())?;
         let bytes = length(&Item::new(&name.name, "a@0", 1, 0, shape.record_bytes))?;
         let _ = std::fs::remove_dir_all(&name.folder);
-        shape.port_settings = vec![format!("maxRecordBytes={}", bytes - limit)];
-        let mut stage = Stage::new(&ground, &terms, shape)?;
+        let most = match limit {
+            Limit::Itself => bytes,
+            Limit::AByteLess => bytes - 1,
+            Limit::Bytes(most) => most,
+        };
+        shape.port_settings = vec![format!("maxRecordBytes={most}")];
+        let mut stage = Stage::new(ground, terms, shape)?;
         stage.name.clone_from(&name.name);
         stage.start_all()?;
         stage.disturbances += 1;
         stage.all_end(ENDED).await?;
-        let mut one = match limit {
-            0 => stage.complete()?,
-            _ => stage.line(|part| if part == "a@0" { 115 } else { 120 })?,
+        let refused = bytes > most;
+        let mut one = match refused {
+            false => stage.complete()?,
+            true => stage.line(|part| if part == "a@0" { 115 } else { 120 })?,
         };
         let words = format!("{bytes} bytes");
-        if limit > 0 && (one.records > 0 || !stage.said("a@0").contains(&words)) {
+        if refused && (one.records > 0 || stage.arrived() > 0 || !stage.said("a@0").contains(&words)) {
             one.breaks(format!("{how}: a@0 does not say that its record has {words}"));
+        }
+        if !refused {
+            let memory = (stage.peak_memory() << 10) * 10 / bytes as u64;
+            line.figures
+                .insert("memory of a process, tenths of a record".to_owned(), memory);
         }
         stage.tidy(&mut one);
         fold(&mut line, one);
     }
+    Ok(line)
+}
+
+/// Records without a single byte travel as any other.
+pub(super) async fn empty(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
+    let shape = Shape {
+        writers: 1,
+        writer_replicas: 1,
+        relays: 0,
+        records: terms.records,
+        blank: true,
+        ..shape(&terms)
+    };
+    let mut stage = Stage::new(&ground, &terms, shape)?;
+    stage.start_all()?;
+    stage.all_end(ENDED).await?;
+    let mut line = stage.complete()?;
+    stage.tidy(&mut line);
     Ok(line)
 }
 

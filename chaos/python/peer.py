@@ -12,6 +12,7 @@ import zlib
 
 from pypz.core.specs.operator import Operator
 from pypz.core.specs.pipeline import Pipeline
+from pypz.executors.commons import ExecutionMode
 from pypz.executors.operator.executor import OperatorExecutor
 
 FIELDS = [
@@ -27,8 +28,9 @@ def arguments():
     parser = argparse.ArgumentParser(allow_abbrev=False)
     for name in ("--folder", "--name", "--location", "--only"):
         parser.add_argument(name, required=True)
-    for name in ("--incarnation", "--records", "--batch", "--rate", "--record-bytes"):
+    for name in ("--incarnation", "--records", "--batch", "--rate", "--record-bytes", "--sinks"):
         parser.add_argument(name, type=int, default=0)
+    parser.add_argument("--keep", action="store_true")
     return parser.parse_known_args()[0]
 
 
@@ -100,7 +102,7 @@ class Sink(Base):
         self.input = InputPort(schema=SCHEMA)
 
     def _on_init(self):
-        self.count, self.page = 0, page("sink@0", "arrived")
+        self.count, self.page = 0, page(OPTIONS.only, "arrived")
         return True
 
     def _on_running(self):
@@ -114,7 +116,7 @@ class Sink(Base):
             self.count += 1
         if lines:
             self.page.write(lines)
-            began("sink@0")
+            began(OPTIONS.only)
         return None
 
 
@@ -129,5 +131,10 @@ class Peer(Pipeline):
 if __name__ == "__main__":
     pipeline = Peer(OPTIONS.name)
     pipeline.set_parameter(">>channelLocation", LOCATION)
-    operator = {"a@0": pipeline.a, "sink@0": pipeline.sink}[OPTIONS.only]
-    sys.exit(OperatorExecutor(operator).execute())
+    if OPTIONS.sinks > 1:
+        pipeline.sink.set_parameter("replicationFactor", OPTIONS.sinks - 1)
+    name, replica = OPTIONS.only.split("@")
+    operator = {"a": pipeline.a, "sink": pipeline.sink}[name]
+    operator = operator.get_replica(int(replica) - 1) if int(replica) else operator
+    mode = ExecutionMode.WithoutResourceDeletion if OPTIONS.keep else ExecutionMode.Standard
+    sys.exit(OperatorExecutor(operator).execute(mode))

@@ -5,6 +5,8 @@ mod blanks;
 mod brokers;
 mod checker;
 mod dice;
+mod disk;
+mod form;
 mod ground;
 mod item;
 mod killer;

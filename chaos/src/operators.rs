@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pypz::prelude::*;
 
+use crate::form::Formed;
 use crate::item::Item;
 use crate::ledger::Page;
 use crate::marks;
@@ -18,7 +19,7 @@ const BATCHES_IN_FLIGHT: u64 = 4;
 /// Makes records, says where it is with each batch, and notes what was acknowledged.
 #[derive(OperatorSpec, Default)]
 pub(crate) struct Source {
-    output: OutputPort<Item>,
+    output: OutputPort<Item, Formed>,
     #[parameter(required)]
     folder: String,
     #[parameter(required)]
@@ -126,8 +127,8 @@ impl Operator for Source {
 /// Hands records on and says by which way.
 #[derive(OperatorSpec, Default)]
 pub(crate) struct Relay {
-    input: InputPort<Item>,
-    output: OutputPort<Item>,
+    input: InputPort<Item, Formed>,
+    output: OutputPort<Item, Formed>,
     #[parameter(required)]
     folder: String,
     #[parameter(required)]
@@ -153,7 +154,7 @@ impl Operator for Relay {
 /// Notes every record before it counts as processed.
 #[derive(OperatorSpec, Default)]
 pub(crate) struct Sink {
-    input: InputPort<Item>,
+    input: InputPort<Item, Formed>,
     #[parameter(required)]
     folder: String,
     #[parameter(required)]

@@ -1,6 +1,7 @@
 //! `pypz-chaos operator`: a process of the system under test, which runs a part of the pipeline.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use pypz::{ExecutionMode, Pipeline};
 use tracing_subscriber::EnvFilter;
 
 use crate::blanks::{BlankSink, BlankSource};
+use crate::form::Form;
 use crate::marks;
 use crate::operators::{Relay, Sink, Source};
 
@@ -80,6 +82,9 @@ pub(crate) struct Shape {
     /// Records without bytes, from one source to one sink
     #[arg(long)]
     pub(crate) blank: bool,
+    /// The schema of the records
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) form: Form,
     /// A property of the broker's client
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) channel_config: Vec<String>,
@@ -115,6 +120,12 @@ impl Shape {
         if self.keep {
             arguments.push("--keep".to_owned());
         }
+        let form = match self.form {
+            Form::Usual => "usual",
+            Form::Added => "added",
+            Form::Changed => "changed",
+        };
+        arguments.extend(["--form".to_owned(), form.to_owned()]);
         if self.blank {
             arguments.push("--blank".to_owned());
         }
@@ -249,7 +260,10 @@ pub(crate) async fn run(part: &Part) -> ExitCode {
         .with_env_filter(EnvFilter::new(asked))
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        // What cannot be logged because the disk is full is no reason to end.
+        .log_internal_errors(false)
         .init();
+    part.shape.form.choose();
     let mut pipeline = part.shape.pipeline(part);
     let code = pipeline.run_only(part.only.split(',')).await;
     let memory = marks::peak_memory("self").unwrap_or(0);
@@ -257,7 +271,7 @@ pub(crate) async fn run(part: &Part) -> ExitCode {
         .folder
         .join(format!("{}.{}.memory", part.only, part.incarnation));
     if let Err(error) = std::fs::write(&mark, memory.to_string()) {
-        eprintln!("cannot write {}: {error}", mark.display());
+        let _ = writeln!(std::io::stderr(), "cannot write {}: {error}", mark.display());
     }
     code
 }

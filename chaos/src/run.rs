@@ -15,12 +15,12 @@ use crate::ground::{Ground, Terms};
 use crate::line::{Line, Subject, Transport, Verdict};
 use crate::marks;
 use crate::page;
-use crate::rows::{CASES, Case};
+use crate::rows::{CASES, Case, OPEN};
 
 /// Which cases, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The rows of the matrix; without it all that there are
+    /// The rows of the matrix; without it all that hold
     #[arg(long, value_delimiter = ',')]
     rows: Vec<u32>,
     /// Only cases whose name contains this
@@ -50,6 +50,9 @@ pub(crate) struct Options {
     /// Runs nothing and makes docs/reliability.md of docs/data/reliability.jsonl
     #[arg(long)]
     page: bool,
+    /// With `--page`: lines that first take the place of those of the same case
+    #[arg(long, requires = "page", value_name = "FILE")]
+    lines: Vec<PathBuf>,
     /// Leaves the brokers running
     #[arg(long)]
     keep: bool,
@@ -61,7 +64,7 @@ pub(crate) struct Options {
 /// Runs the cases; the exit code tells whether all was as promised.
 pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
     if options.page {
-        return page::write(Path::new("."));
+        return page::write(Path::new("."), &options.lines);
     }
     let cases = options.cases()?;
     let seed = options.seed.unwrap_or_else(marks::now);
@@ -127,7 +130,7 @@ impl Options {
     fn cases(&self) -> Result<Vec<Case>> {
         let wanted = |case: &&Case| {
             (case.subject == Subject::Python) == self.python
-                && (self.rows.is_empty() || self.rows.contains(&case.row))
+                && self.has(case.row)
                 && self.transport.is_none_or(|transport| transport == case.transport)
                 && self
                     .case
@@ -146,6 +149,14 @@ impl Options {
             bail!("no case is of these rows, this transport and this name");
         }
         Ok(cases)
+    }
+
+    /// Whether a row is asked for.
+    fn has(&self, row: u32) -> bool {
+        match self.rows.is_empty() {
+            true => !OPEN.contains(&row),
+            false => self.rows.contains(&row),
+        }
     }
 
     fn terms(&self, case: Case, seed: u64) -> Terms {

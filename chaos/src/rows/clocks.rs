@@ -70,12 +70,12 @@ pub(super) async fn skewed(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
 }
 
 /// The file that says how far off the clock of a part is.
-fn clock(folder: &Path, part: &str) -> PathBuf {
+pub(super) fn clock(folder: &Path, part: &str) -> PathBuf {
     folder.join(format!("{part}.clock"))
 }
 
 /// Sets all clocks, at once for whoever looks.
-fn set(stage: &Stage, dice: &mut Dice) -> Result<()> {
+pub(super) fn set(stage: &Stage, dice: &mut Dice) -> Result<()> {
     let most = stage.terms.rounds as i64;
     for part in stage.parts() {
         let minutes = dice.within(0..2 * stage.terms.rounds + 1) as i64 - most;

@@ -191,7 +191,7 @@ pub(super) async fn hostile(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
 }
 
 /// Messages that are none, and changed copies of genuine ones.
-fn lies(dice: &mut Dice, genuine: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub(super) fn lies(dice: &mut Dice, genuine: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut lies = vec![
         Vec::new(),
         b"null".to_vec(),

@@ -1,5 +1,6 @@
 //! The builder.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -291,15 +292,13 @@ impl Pipeline {
     }
 }
 
-#[allow(
-    clippy::print_stderr,
-    reason = "whoever set up no logging must still see why the run failed"
-)]
+/// Says on stderr why a run failed: whoever set up no logging must still see it. Where nothing can be written, as on a full disk,
+/// the exit code says what it can.
 fn report(ended: Result<RunReport, ExecutionError>) -> ExitCode {
     match ended {
         Ok(report) => report.status.into(),
         Err(error) => {
-            eprintln!("error: {error}");
+            let _ = writeln!(std::io::stderr(), "error: {error}");
             error.status.into()
         }
     }

@@ -83,5 +83,7 @@ fn log_to_stderr() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
+        // Nobody can be told that a full disk takes no log.
+        .log_internal_errors(false)
         .init();
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::peers::{PEER, began, ended, measured, missing, never_began, stage};
+use super::peers::{PEER, Start, began, begun, ended, measured, missing, never_began, stage};
 use super::{clocks, fold, meddling};
 use crate::dice::Dice;
 use crate::ground::{Ground, Terms};
@@ -18,13 +18,10 @@ const BOUND: Duration = Duration::from_secs(110);
 
 /// The sink is killed while records wait for it, and comes back with another replica.
 pub(super) async fn repartitioned(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
-    let Some(mut stage) = stage(&ground, &terms)? else {
-        return Ok(missing(&ground, &terms));
+    let mut stage = match begun(&ground, &terms, terms.records / 20).await? {
+        Start::Begun(stage) => stage,
+        Start::Never(line) => return Ok(*line),
     };
-    stage.start_all()?;
-    if !began(&mut stage).await {
-        return never_began(&stage);
-    }
     stage.kill("sink@0").await?;
     stage.shape.sinks = 2;
     stage.start("sink@0")?;
@@ -58,23 +55,20 @@ pub(super) async fn stale(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
     let _ = std::fs::remove_dir_all(&first.folder);
     again.disturbances = 1;
     again.start_all()?;
-    let mut line = ended(again, PEER).await?;
+    let mut line = ended(Box::new(again), PEER).await?;
     line.figures.insert("stale messages".to_owned(), 2 * terms.rounds);
     Ok(line)
 }
 
 /// Bytes that are no status, or lie about who says it, are written into the status of a channel in the middle of a run.
 pub(super) async fn hostile(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
-    let Some(mut stage) = stage(&ground, &terms)? else {
-        return Ok(missing(&ground, &terms));
+    let mut stage = match begun(&ground, &terms, terms.records / 20).await? {
+        Start::Begun(stage) => stage,
+        Start::Never(line) => return Ok(*line),
     };
     let meddler = Meddler::at(terms.transport, ground.broker(terms.transport)?).await?;
     let channel = format!("{}.sink.input", stage.name);
     let mut dice = Dice::new(terms.seed, "hostile");
-    stage.start_all()?;
-    if !began(&mut stage).await {
-        return never_began(&stage);
-    }
     for of in [Status::Readers, Status::Writers] {
         let status = meddler.status(&channel, of);
         let genuine = meddler.read(&status, 50).await?;
@@ -104,7 +98,7 @@ pub(super) async fn skewed(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
         clocks::set(&stage, &mut dice)?;
     }
     stage.disturbances += 2;
-    ended(stage, PEER).await
+    ended(Box::new(stage), PEER).await
 }
 
 /// A source and a sink, started at once in random orders; all starts of a run of this row side by side.

@@ -29,28 +29,21 @@ const BEGUN: Duration = Duration::from_secs(60);
 
 /// A killed process is not started again.
 pub(super) async fn killed(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
-    let Some(mut stage) = stage(&ground, &terms)? else {
-        return Ok(missing(&ground, &terms));
-    };
     // A reader of pypz-python may be ten seconds late, and the writer must not have finished then.
-    stage.shape.rate = terms.records / 60;
-    stage.start_all()?;
-    if !began(&mut stage).await {
-        return never_began(&stage);
-    }
+    let mut stage = match begun(&ground, &terms, terms.records / 60).await? {
+        Start::Begun(stage) => stage,
+        Start::Never(line) => return Ok(*line),
+    };
     stage.kill("a@0").await?;
     ended(stage, PEER).await
 }
 
 /// The reader is asked to end, and started again.
 pub(super) async fn drained(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
-    let Some(mut stage) = stage(&ground, &terms)? else {
-        return Ok(missing(&ground, &terms));
+    let mut stage = match begun(&ground, &terms, terms.records / 20).await? {
+        Start::Begun(stage) => stage,
+        Start::Never(line) => return Ok(*line),
     };
-    stage.start_all()?;
-    if !began(&mut stage).await {
-        return never_began(&stage);
-    }
     stage.signal("sink@0", "TERM").await?;
     stage.end("sink@0", PEER).await?;
     stage.start("sink@0")?;
@@ -59,13 +52,10 @@ pub(super) async fn drained(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
 
 /// The broker is restarted.
 pub(super) async fn restarted(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
-    let Some(mut stage) = stage(&ground, &terms)? else {
-        return Ok(missing(&ground, &terms));
+    let mut stage = match begun(&ground, &terms, terms.records / 60).await? {
+        Start::Begun(stage) => stage,
+        Start::Never(line) => return Ok(*line),
     };
-    stage.start_all()?;
-    if !began(&mut stage).await {
-        return never_began(&stage);
-    }
     stage.disturbances += 1;
     ground.broker(terms.transport)?.restart(Stop::Graceful).await?;
     ended(stage, PEER).await
@@ -130,6 +120,34 @@ pub(super) fn missing(ground: &Ground, terms: &Terms) -> Line {
     }
 }
 
+/// How often a peer is started that often hangs at its start.
+const STARTS: u64 = 4;
+
+/// A run that is in the middle of its work, or the line of one that never was.
+pub(super) enum Start {
+    /// A quarter of its records has arrived.
+    Begun(Box<Stage>),
+    /// There is nothing to disturb.
+    Never(Box<Line>),
+}
+
+/// Starts a source and a sink at so many records a second, anew where too little arrives.
+pub(super) async fn begun(ground: &Arc<Ground>, terms: &Terms, rate: u64) -> Result<Start> {
+    let mut never = missing(ground, terms);
+    for _ in 0..STARTS {
+        let Some(mut stage) = stage(ground, terms)? else {
+            break;
+        };
+        stage.shape.rate = rate;
+        stage.start_all()?;
+        if began(&mut stage).await {
+            return Ok(Start::Begun(Box::new(stage)));
+        }
+        never = never_began(&stage)?;
+    }
+    Ok(Start::Never(Box::new(never)))
+}
+
 /// Whether a quarter of the records arrives in time.
 pub(super) async fn began(stage: &mut Stage) -> bool {
     let quarter = stage.terms.records / 4;
@@ -138,14 +156,19 @@ pub(super) async fn began(stage: &mut Stage) -> bool {
 }
 
 /// What became of a run that was disturbed.
-pub(super) async fn ended(mut stage: Stage, limit: Duration) -> Result<Line> {
+pub(super) async fn ended(mut stage: Box<Stage>, limit: Duration) -> Result<Line> {
     let hung = stage.all_end(limit).await.is_err();
     let mut line = measured(&stage)?;
     let codes: Vec<&Code> = stage.ended().values().collect();
+    let well = codes.iter().all(|code| **code == 0);
+    let unsent = stage.shape.total().saturating_sub(line.records);
     let what = match (hung, line.lost) {
         (true, _) => format!("hung: not ended after {} s", limit.as_secs()),
+        (_, 0) if well && unsent > 0 => {
+            format!("nothing lost of what was sent; exit 0 although {unsent} records never were")
+        }
         (_, 0) => "nothing lost".to_owned(),
-        (_, lost) if codes.iter().all(|code| **code == 0) => format!("{lost} records lost, exit 0"),
+        (_, lost) if well => format!("{lost} records lost, exit 0"),
         (_, lost) => format!("{lost} records lost"),
     };
     line.reasons = vec![what];

@@ -8,12 +8,15 @@ use anyhow::Result;
 use super::shape;
 use crate::form::Form;
 use crate::ground::{Ground, Terms};
-use crate::line::Line;
+use crate::line::{Line, Verdict};
 use crate::process::until;
 use crate::stage::{LIMIT, Stage};
 
 /// How long a second run may take that does not get far.
 const ENDED: Duration = Duration::from_secs(90);
+
+/// Why the row does not hold yet.
+const MISSING: &str = "nothing compares schemas at the start, so records of both are in the channel and neither reads all of them";
 
 /// More records than can be between the relays and the ledger of the sink.
 const MOST_IN_HAND: u64 = 500;
@@ -34,6 +37,9 @@ pub(super) async fn compatible(ground: Arc<Ground>, terms: Terms) -> Result<Line
             line
         }
     };
+    if line.verdict == Verdict::Broken {
+        line.reasons.insert(0, MISSING.to_owned());
+    }
     line.figures.insert("unread records".to_owned(), unread);
     line.exit_codes = codes;
     stage.tidy(&mut line);
@@ -57,6 +63,9 @@ pub(super) async fn incompatible(ground: Arc<Ground>, terms: Terms) -> Result<Li
     }
     if !said.contains("sequence") {
         line.breaks("no relay names the field");
+    }
+    if line.verdict == Verdict::Broken {
+        line.reasons.insert(0, MISSING.to_owned());
     }
     line.figures.insert("unread records".to_owned(), unread);
     line.exit_codes = codes;

@@ -66,8 +66,7 @@ outside of the system. This page is made of lines that it wrote: `cargo xtask ch
   everybody again afterwards those of before that.
 
 A row is *held* if nothing is lost, nothing is there that was never sent, no byte differs, order is kept, exactly once nothing is there
-twice, and every process ended with the code that the row promises. A row that is **not held** shows what is missing; it is run only
-where `--rows` names it.
+twice, and every process ended with the code that the row promises. Where one is **not held** the line says what is missing.
 ";
 
 /// Makes the page of the lines, in which those of these files take the place of the ones before them, and says where it is.

@@ -390,3 +390,27 @@ pub(crate) fn insistently<T>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_there_when_all_brokers_are_down_and_not_when_one_is() {
+        let trouble = Trouble::default();
+        trouble.note(
+            &KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure),
+            "1/2 brokers are down",
+        );
+        assert!(!trouble.is_nobody_there());
+        trouble.note(
+            &KafkaError::Global(RDKafkaErrorCode::AllBrokersDown),
+            "2/2 brokers are down",
+        );
+        assert!(trouble.is_nobody_there());
+        assert!(
+            trouble.last().contains("1/2"),
+            "the cause is what the last broker failed with"
+        );
+    }
+}

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
 mod cycles;
+mod full_disk;
+mod plugins;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +12,6 @@ use std::time::Duration;
 
 use pypz::ExitStatus;
 use pypz::executor::Phase;
-use pypz::plugin::{Extended, Plugin, Service};
 use pypz::prelude::*;
 
 /// Sends the numbers below `count`, each with itself modulo ten as key; fails, or panics, at `fail_at`.
@@ -265,94 +266,6 @@ async fn a_drain_stops_sources_and_reads_what_lies_in_memory() {
         ENDLESS.load(Ordering::SeqCst),
         "nothing that was sent is lost"
     );
-}
-
-/// Notes when it was called.
-#[derive(PluginSpec, Default)]
-struct Noted {
-    #[parameter]
-    label: String,
-}
-
-static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-impl Noted {
-    fn note(&self, what: &str) {
-        NOTES.lock().unwrap().push(format!("{} {what}", self.label));
-    }
-}
-
-#[async_trait::async_trait]
-impl Service for Noted {
-    async fn start(&mut self) -> Result<()> {
-        self.note("starts");
-        Ok(())
-    }
-
-    async fn shut_down(&mut self) -> Result<()> {
-        self.note("ends");
-        Ok(())
-    }
-}
-
-#[async_trait::async_trait]
-impl Extended for Noted {
-    async fn before_execution(&mut self) -> Result<()> {
-        self.note("before");
-        Ok(())
-    }
-
-    async fn after_execution(&mut self) -> Result<()> {
-        self.note("after");
-        Ok(())
-    }
-}
-
-impl Plugin for Noted {
-    fn as_service(&mut self) -> Option<&mut dyn Service> {
-        Some(self)
-    }
-
-    fn as_extended(&mut self) -> Option<&mut dyn Extended> {
-        Some(self)
-    }
-}
-
-#[derive(OperatorSpec, Default)]
-struct Lonely {
-    #[plugin(depends_on = ["database"])]
-    web: Noted,
-    #[plugin]
-    database: Noted,
-}
-
-impl Operator for Lonely {
-    async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
-        self.web.note("serves");
-        Ok(Progress::Done)
-    }
-}
-
-#[tokio::test]
-async fn plugins_start_after_those_they_depend_on_and_end_before_them() {
-    let mut pipeline = Pipeline::new("plugged");
-    pipeline.operator::<Lonely>("lonely");
-    pipeline
-        .set_parameter("lonely.web.label", "web")
-        .set_parameter("lonely.database.label", "database");
-    pipeline.execute().await.unwrap();
-    let expected = [
-        "database starts",
-        "web starts",
-        "database before",
-        "web before",
-        "web serves",
-        "web after",
-        "database after",
-        "web ends",
-        "database ends",
-    ];
-    assert_eq!(*NOTES.lock().unwrap(), expected);
 }
 
 /// Blocks its thread for longer than a heartbeat.

@@ -57,10 +57,7 @@ pub(super) async fn logs(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
         Ok(disk) => disk,
         Err(why) => return Ok(unmounted(&ground, &terms, &stage, &why)),
     };
-    for part in stage.parts() {
-        disk.takes(&format!("{part}.1.log"))?;
-    }
-    disk.fill(0)?;
+    without_room(&disk, &stage)?;
     let talkative = ("RUST_LOG".to_owned(), "debug,lapin=off".to_owned());
     stage.environment.insert(String::new(), vec![talkative]);
     stage.disturbances += 1;
@@ -83,10 +80,7 @@ pub(super) async fn last_words(ground: Arc<Ground>, terms: Terms) -> Result<Line
         Ok(disk) => disk,
         Err(why) => return Ok(unmounted(&ground, &terms, &stage, &why)),
     };
-    for part in stage.parts() {
-        disk.takes(&format!("{part}.1.log"))?;
-    }
-    disk.fill(0)?;
+    without_room(&disk, &stage)?;
     stage.disturbances += 1;
     stage.start_all()?;
     stage.all_end(ENDED).await?;
@@ -104,6 +98,14 @@ pub(super) async fn last_words(ground: Arc<Ground>, terms: Terms) -> Result<Line
     disk.leave()?;
     stage.tidy(&mut line);
     Ok(line)
+}
+
+/// Puts everybody's log on the disk and fills it.
+fn without_room(disk: &Disk, stage: &Stage) -> Result<()> {
+    for part in stage.parts() {
+        disk.takes(&format!("{part}.1.log"))?;
+    }
+    disk.fill(0)
 }
 
 /// Starts those again that did not finish. Whoever ended with 0 has closed its run and would begin another one.

@@ -1,5 +1,6 @@
 //! Row 36: the schema of a channel's records is another one when a drained run goes on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::shape;
 use crate::form::Form;
 use crate::ground::{Ground, Terms};
 use crate::line::{Line, Verdict};
-use crate::process::until;
+use crate::process::{Code, until};
 use crate::stage::{LIMIT, Stage};
 
 /// How long a second run may take that does not get far.
@@ -28,7 +29,7 @@ pub(super) async fn compatible(ground: Arc<Ground>, terms: Terms) -> Result<Line
     stage.start_all()?;
     stage.all_end(ENDED).await?;
     let codes = stage.ended().clone();
-    let mut line = match codes.values().all(|code| *code == 0) {
+    let line = match codes.values().all(|code| *code == 0) {
         true => stage.complete()?,
         false => {
             stage.shape.form = Form::Usual;
@@ -37,13 +38,7 @@ pub(super) async fn compatible(ground: Arc<Ground>, terms: Terms) -> Result<Line
             line
         }
     };
-    if line.verdict == Verdict::Broken {
-        line.reasons.insert(0, MISSING.to_owned());
-    }
-    line.figures.insert("unread records".to_owned(), unread);
-    line.exit_codes = codes;
-    stage.tidy(&mut line);
-    Ok(line)
+    Ok(told(&stage, line, unread, codes))
 }
 
 /// A number of the records becomes a text: whoever comes with the new schema is refused, and with the old one nothing is missing.
@@ -64,13 +59,18 @@ pub(super) async fn incompatible(ground: Arc<Ground>, terms: Terms) -> Result<Li
     if !said.contains("sequence") {
         line.breaks("no relay names the field");
     }
+    Ok(told(&stage, line, unread, codes))
+}
+
+/// The line with what both cases tell.
+fn told(stage: &Stage, mut line: Line, unread: u64, codes: BTreeMap<String, Code>) -> Line {
     if line.verdict == Verdict::Broken {
         line.reasons.insert(0, MISSING.to_owned());
     }
     line.figures.insert("unread records".to_owned(), unread);
     line.exit_codes = codes;
     stage.tidy(&mut line);
-    Ok(line)
+    line
 }
 
 /// A run whose relays were killed and whose other parts were asked to end while records waited for the relays; and how many

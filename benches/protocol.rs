@@ -55,6 +55,7 @@ fn report(run: u64, writer: u32) -> Report {
         sources: Vec::new(),
         received: Vec::new(),
         acknowledged: Acknowledgements::default(),
+        schema: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use apache_avro::AvroSchema;
-use pypz_core::codec::{Avro, Codec, CodecError};
+use pypz_core::codec::{Avro, Codec, CodecError, Translation};
 use serde::{Deserialize, Serialize};
 
 use crate::item::Item;
@@ -149,6 +149,10 @@ impl Codec<Item> for Formed {
 
     fn schema(&self) -> Option<String> {
         <Avro as Codec<Item>>::schema(&self.avro)
+    }
+
+    fn translation(from: &str, to: &str) -> Result<Option<Translation>, String> {
+        <Avro as Codec<Item>>::translation(from, to)
     }
 }
 

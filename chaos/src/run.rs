@@ -15,7 +15,7 @@ use crate::ground::{Ground, Terms};
 use crate::line::{Line, Subject, Transport, Verdict};
 use crate::marks;
 use crate::page;
-use crate::rows::{CASES, Case, OPEN};
+use crate::rows::{CASES, Case};
 
 /// Which cases, and how.
 #[derive(Debug, Args)]
@@ -153,10 +153,7 @@ impl Options {
 
     /// Whether a row is asked for.
     fn has(&self, row: u32) -> bool {
-        match self.rows.is_empty() {
-            true => !OPEN.contains(&row),
-            false => self.rows.contains(&row),
-        }
+        self.rows.is_empty() || self.rows.contains(&row)
     }
 
     fn terms(&self, case: Case, seed: u64) -> Terms {

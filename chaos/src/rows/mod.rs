@@ -29,9 +29,6 @@ use crate::play::Shape;
 use Guarantee::{AtLeastOnce, ExactlyOnce};
 use Transport::{Kafka, Rabbitmq};
 
-/// Rows that this framework does not hold yet. They are run where they are asked for by their number.
-pub(crate) const OPEN: [u32; 1] = [36];
-
 /// How a case is run.
 type Play = fn(Arc<Ground>, Terms) -> BoxFuture<'static, Result<Line>>;
 

@@ -9,15 +9,12 @@ use anyhow::Result;
 use super::shape;
 use crate::form::Form;
 use crate::ground::{Ground, Terms};
-use crate::line::{Line, Verdict};
+use crate::line::Line;
 use crate::process::{Code, until};
 use crate::stage::{LIMIT, Stage};
 
 /// How long a second run may take that does not get far.
 const ENDED: Duration = Duration::from_secs(90);
-
-/// Why the row does not hold yet.
-const MISSING: &str = "nothing compares schemas at the start, so records of both are in the channel and neither reads all of them";
 
 /// More records than can be between the relays and the ledger of the sink.
 const MOST_IN_HAND: u64 = 500;
@@ -64,9 +61,6 @@ pub(super) async fn incompatible(ground: Arc<Ground>, terms: Terms) -> Result<Li
 
 /// The line with what both cases tell.
 fn told(stage: &Stage, mut line: Line, unread: u64, codes: BTreeMap<String, Code>) -> Line {
-    if line.verdict == Verdict::Broken {
-        line.reasons.insert(0, MISSING.to_owned());
-    }
     line.figures.insert("unread records".to_owned(), unread);
     line.exit_codes = codes;
     stage.tidy(&mut line);

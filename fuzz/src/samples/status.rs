@@ -25,6 +25,7 @@ fn report(of: u64, members: Vec<MemberRange>) -> Report {
         sources: vec![],
         received: vec![],
         acknowledged: Acknowledgements::default(),
+        schema: None,
     }
 }
 

@@ -231,6 +231,17 @@ impl ChannelSession {
         })
     }
 
+    /// Sets the schema of the records of a run that a member in this process opens.
+    pub fn describe(&self, schema: &str) {
+        self.shared.lock().describe(schema);
+    }
+
+    /// The schema that the records of a run have; `None` if nobody has said it.
+    #[must_use]
+    pub fn schema(&self, run: RunId) -> Option<Arc<str>> {
+        self.shared.lock().schema(run)
+    }
+
     /// Whether counts are kept for plain peers, which some members of the channel may be.
     #[must_use]
     pub fn counts_records(&self) -> bool {

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::bounds::Bounds;
-use super::{Codec, CodecError, DECODE_BUDGET};
+use super::{Codec, CodecError, DECODE_BUDGET, Translation, evolution};
 
 /// Encodes each record as one bare Avro datum: no magic byte, no schema id, no container.
 ///
@@ -23,6 +23,7 @@ use super::{Codec, CodecError, DECODE_BUDGET};
 /// both sides.
 pub struct Avro {
     schema: &'static Schema,
+    text: &'static str,
     bounds: Bounds,
     writer: GenericDatumWriter<'static>,
     reader: GenericDatumReader<'static>,
@@ -45,9 +46,10 @@ impl<T: AvroSchema + Serialize + DeserializeOwned + 'static> Codec<T> for Avro {
             type_name,
             reason: error.to_string(),
         };
-        let schema = schema_of::<T>();
+        let (schema, text) = schema_of::<T>();
         Ok(Self {
             schema,
+            text,
             bounds: Bounds::of(schema),
             writer: GenericDatumWriter::builder(schema).build().map_err(refused)?,
             reader: GenericDatumReader::builder(schema).build().map_err(refused)?,
@@ -88,18 +90,24 @@ impl<T: AvroSchema + Serialize + DeserializeOwned + 'static> Codec<T> for Avro {
     }
 
     fn schema(&self) -> Option<String> {
-        Some(self.schema.canonical_form())
+        Some(self.text.to_owned())
+    }
+
+    fn translation(from: &str, to: &str) -> Result<Option<Translation>, String> {
+        evolution::translation(from, to)
     }
 }
 
-/// The schema of a type, built once a process: the datum reader and writer borrow it for as long as they live.
-fn schema_of<T: AvroSchema + 'static>() -> &'static Schema {
-    static SCHEMAS: OnceLock<Mutex<HashMap<TypeId, &'static Schema>>> = OnceLock::new();
+/// The schema of a type and its text, built once a process: the datum reader and writer borrow it for as long as they live.
+fn schema_of<T: AvroSchema + 'static>() -> (&'static Schema, &'static str) {
+    static SCHEMAS: OnceLock<Mutex<HashMap<TypeId, (&'static Schema, &'static str)>>> = OnceLock::new();
     let mut schemas = SCHEMAS
         .get_or_init(Mutex::default)
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    schemas
-        .entry(TypeId::of::<T>())
-        .or_insert_with(|| Box::leak(Box::new(T::get_schema())))
+    *schemas.entry(TypeId::of::<T>()).or_insert_with(|| {
+        let schema = T::get_schema();
+        let text = serde_json::to_string(&schema).unwrap_or_default();
+        (Box::leak(Box::new(schema)), text.leak())
+    })
 }

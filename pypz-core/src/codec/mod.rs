@@ -2,6 +2,7 @@
 
 mod avro;
 mod bounds;
+mod evolution;
 mod json;
 mod raw;
 
@@ -74,11 +75,29 @@ pub trait Codec<T>: Sized + Send + 'static {
     fn decode(&mut self, bytes: &[u8]) -> Result<T, CodecError>;
 
     /// The schema as text, if the format has one.
+    ///
+    /// The records of a run have one schema, that of whoever opened it. A port with another one translates
+    /// ([`Codec::translation`]), or does not take part.
     #[must_use]
     fn schema(&self) -> Option<String> {
         None
     }
+
+    /// Turns records of one schema into records of another; `None` if their bytes are the same.
+    ///
+    /// # Errors
+    ///
+    /// Why that cannot be: both schemas by name, and the field. By default all that is not the same text.
+    fn translation(from: &str, to: &str) -> Result<Option<Translation>, String> {
+        match from == to {
+            true => Ok(None),
+            false => Err("its codec does not translate between schemas".to_owned()),
+        }
+    }
 }
+
+/// Appends to a buffer, by another schema, the record that some bytes are; says why if it cannot be expressed there.
+pub type Translation = Box<dyn FnMut(&[u8], &mut Vec<u8>) -> Result<(), String> + Send>;
 
 /// What went wrong between a value and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

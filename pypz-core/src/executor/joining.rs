@@ -1,5 +1,6 @@
 //! The members of one replica on their way into the runs of their channels.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::last_words::{self, Work};
@@ -30,13 +31,19 @@ pub(super) struct Members {
 }
 
 /// Joins all channels of a replica.
-pub(super) async fn join_all(planned: &PlannedReplica, shared: &RunShared) -> Result<Members, ChannelError> {
+///
+/// `schemas` are those of its input ports, by name: the principal's is that of the run it opens.
+pub(super) async fn join_all(
+    planned: &PlannedReplica,
+    shared: &RunShared,
+    schemas: &HashMap<&str, String>,
+) -> Result<Members, ChannelError> {
     // All at once: whoever replaces somebody waits for an answer of the one before, on each channel.
     let work = Work::new();
     let inputs = planned
         .inputs
         .iter()
-        .map(|input| join_input(shared, input, &work));
+        .map(|input| join_input(shared, input, schemas.get(input.port), &work));
     let outputs = planned
         .outputs
         .iter()
@@ -118,8 +125,12 @@ async fn join_run(
 async fn join_input(
     shared: &RunShared,
     input: &PlannedInput,
+    schema: Option<&String>,
     work: &Work,
 ) -> Result<Option<JoinedInput>, ChannelError> {
+    if let Some(schema) = schema {
+        shared.connections.session(&input.channel).await?.describe(schema);
+    }
     let Some(place) = join(shared, &input.channel, input.member, work).await? else {
         return Ok(None);
     };

@@ -1,5 +1,6 @@
 //! The ports of one replica: joined to their channels, opened with what they need, flushed, closed.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::commit::{CommitTracker, SourceLog};
@@ -36,7 +37,7 @@ pub(super) async fn open(
     round: Option<RoundMember>,
 ) -> Result<Opened, ChannelError> {
     let is_source = planned.inputs.is_empty();
-    let members = join_all(planned, shared).await?;
+    let members = join_all(planned, shared, &schemas(operator, planned)).await?;
     fail_point::pass("ports.joined");
     if members.is_done {
         return open_to_close(operator, planned, shared, members).await;
@@ -268,6 +269,18 @@ async fn output_link(
         shutdown: shared.shutdown.clone(),
         round,
     })
+}
+
+/// The schemas of the input ports whose runs the replica opens, by name.
+fn schemas(operator: &mut dyn ErasedOperator, planned: &PlannedReplica) -> HashMap<&'static str, String> {
+    let opens = |port: &str| {
+        let mut inputs = planned.inputs.iter();
+        inputs.any(|input| input.port == port && input.member == MemberId::PRINCIPAL)
+    };
+    let ports = operator.input_ports().into_iter().filter(|(name, _)| opens(name));
+    ports
+        .filter_map(|(name, port)| Some((name, port.schema()?)))
+        .collect()
 }
 
 /// The offset behind the last record of each input.

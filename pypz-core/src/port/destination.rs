@@ -7,6 +7,7 @@ use super::gate::Gate;
 use super::link::{Closing, OutputLink};
 use crate::channel::partitioning::Partitioner;
 use crate::channel::{ChannelWriter, EncodedBatch, Leave, Run, ValueBatch};
+use crate::codec::{CodecError, Translation};
 use crate::error::ChannelError;
 use crate::protocol::LocalEvent;
 
@@ -20,10 +21,16 @@ pub(super) struct Destination {
     volatile: bool,
     pub(super) was_finished: bool,
     runs: Vec<Run>,
+    /// Where the run's records have another schema than the port.
+    translation: Option<Translation>,
+    translated: Option<Arc<EncodedBatch>>,
 }
 
 impl Destination {
-    pub(super) async fn open(link: OutputLink) -> Result<Self, ChannelError> {
+    pub(super) async fn open(
+        link: OutputLink,
+        translation: Option<Translation>,
+    ) -> Result<Self, ChannelError> {
         let OutputLink {
             session,
             joined,
@@ -62,6 +69,8 @@ impl Destination {
             volatile,
             was_finished,
             runs: Vec::new(),
+            translation,
+            translated: None,
         })
     }
 
@@ -92,7 +101,46 @@ impl Destination {
         })
     }
 
+    /// Gets the batch ready that is sent next, if the records of the run have another schema than the port.
+    pub(super) fn translate(&mut self, batch: &EncodedBatch) -> Result<(), ChannelError> {
+        let Some(translate) = &mut self.translation else {
+            return Ok(());
+        };
+        let (port, limit) = (&self.gate.name, self.gate.session.spec().max_record_bytes);
+        let mut translated = EncodedBatch::default();
+        for index in 0..batch.len() {
+            let encode = |buffer: &mut Vec<u8>| {
+                translate(batch.payload(index), buffer).map_err(|reason| CodecError::Encode {
+                    type_name: "the schema of the run",
+                    reason,
+                })
+            };
+            let details = batch.details(index).cloned().unwrap_or_default();
+            translated
+                .push(details, encode)
+                .map_err(|source| ChannelError::Encode {
+                    port: port.clone(),
+                    index,
+                    source,
+                })?;
+            let bytes = translated.record_bytes(index);
+            if bytes > limit {
+                return Err(ChannelError::RecordTooLong {
+                    port: port.clone(),
+                    index,
+                    bytes,
+                    limit,
+                });
+            }
+        }
+        self.translated = Some(Arc::new(translated));
+        Ok(())
+    }
+
+    /// Sends a batch, or what it was translated to.
     pub(super) async fn send_encoded(&mut self, batch: &Arc<EncodedBatch>) -> Result<(), ChannelError> {
+        let translated = self.translated.take();
+        let batch = translated.as_ref().unwrap_or(batch);
         let mut runs = std::mem::take(&mut self.runs);
         self.partitioner
             .assign_encoded(batch, self.writer.waiting(), &mut runs);

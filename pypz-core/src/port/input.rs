@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use super::link::{Closing, InputLink};
 use super::poison::DeadLetters;
 use super::retrieval::Retrieval;
+use super::schema::translation;
 use super::{Anywhere, Batch, ChannelInputPort, Direction, LogPin, Pin, PortSpec};
 use crate::channel::{Committer, Details, WriteProgress};
 use crate::codec::{Avro, Codec};
@@ -151,12 +152,17 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C
             port: link.session.name(link.member).to_owned(),
             reason: error.to_string(),
         })?;
-        self.open = Some(Box::new(Retrieval::open(link, codec).await?));
+        let translation = translation(&codec, &link.session, link.member, link.joined.run)?;
+        self.open = Some(Box::new(Retrieval::open(link, codec, translation).await?));
         Ok(())
     }
 
     fn is_ended(&self) -> bool {
         Self::is_ended(self)
+    }
+
+    fn schema(&self) -> Option<String> {
+        <Self as PortSpec>::schema()
     }
 
     fn was_finished(&self) -> bool {

@@ -10,6 +10,7 @@ mod link;
 mod output;
 mod poison;
 mod retrieval;
+mod schema;
 mod sequential;
 mod settings;
 mod sink;
@@ -44,6 +45,11 @@ pub trait ChannelInputPort: Send {
     ///
     /// [`ChannelError`]; the port stays closed.
     async fn open(&mut self, link: InputLink) -> Result<(), ChannelError>;
+
+    /// The schema of the records as text, which those of a run have that the principal opens; `None` if the codec has none.
+    fn schema(&self) -> Option<String> {
+        None
+    }
 
     /// Whether everything that will ever come has been retrieved.
     fn is_ended(&self) -> bool;

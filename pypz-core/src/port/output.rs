@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use super::destination::Destination;
 use super::link::{Closing, OutputLink};
+use super::schema::translation;
 use super::{Anywhere, ChannelOutputPort, Direction, IntoBatch, Pin, PortSpec};
 use crate::channel::{EncodedBatch, RecordForm, ValueBatch, WriteProgress};
 use crate::codec::{Avro, Codec};
@@ -135,6 +136,9 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
         }
         let encoded = self.encode(batch)?;
         for destination in &mut self.destinations {
+            destination.translate(&encoded)?;
+        }
+        for destination in &mut self.destinations {
             destination.send_encoded(&encoded).await?;
             destination.count();
         }
@@ -196,7 +200,13 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelOutputPort for OutputPort<T,
                 .map_or_else(String::new, |link| link.session.name(link.member).to_owned()),
             reason: error.to_string(),
         })?;
-        let opened = futures::future::try_join_all(links.into_iter().map(Destination::open)).await?;
+        let translations = links
+            .iter()
+            .map(|link| translation(&codec, &link.session, link.member, link.joined.run))
+            .collect::<Result<Vec<_>, _>>()?;
+        let opening = links.into_iter().zip(translations);
+        let opening = opening.map(|(link, translation)| Destination::open(link, translation));
+        let opened = futures::future::try_join_all(opening).await?;
         self.open = Some(Box::new(Open {
             codec,
             destinations: opened,

@@ -14,7 +14,7 @@ use super::sequential::writers_finished;
 use super::sink::Sink;
 use super::status_committer::StatusCommitter;
 use crate::channel::{ChannelReader, ChannelSession, Committer, Delivery, Leave, StartAt, View};
-use crate::codec::Codec;
+use crate::codec::{Codec, Translation};
 use crate::error::ChannelError;
 use crate::executor::{Phase, Shutdown};
 use crate::protocol::{LocalEvent, MemberId, Upstream};
@@ -54,7 +54,11 @@ pub(super) struct Retrieval<T, C> {
 
 impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
     /// Positions the reader and says that it is ready.
-    pub(super) async fn open(link: InputLink, codec: C) -> Result<Self, ChannelError> {
+    pub(super) async fn open(
+        link: InputLink,
+        codec: C,
+        translation: Option<Translation>,
+    ) -> Result<Self, ChannelError> {
         let InputLink {
             session,
             joined,
@@ -101,7 +105,7 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
             shutdown,
             ends_cycle,
             volatile,
-            sink: Sink::new(codec, poison),
+            sink: Sink::new(codec, translation, poison),
             dead_letters,
             given,
             counted_aside: 0,

@@ -4,7 +4,7 @@ use std::any::{Any, type_name};
 
 use super::poison::Poison;
 use crate::channel::{Details, RawRecord, RecordSink, ValueBatch};
-use crate::codec::{Codec, CodecError};
+use crate::codec::{Codec, CodecError, Translation};
 use crate::record::Position;
 
 /// The most records that one call of [`InputPort::retrieve`] hands out.
@@ -13,15 +13,20 @@ const BATCH_RECORDS: usize = 1_000;
 /// Collects what a reader gives out, decoded.
 pub(super) struct Sink<T, C> {
     codec: C,
+    /// Where the records have another schema than the port.
+    translation: Option<Translation>,
+    translated: Vec<u8>,
     pub(super) values: Vec<T>,
     pub(super) details: Option<Vec<(Position, Details)>>,
     pub(super) poison: Poison,
 }
 
 impl<T, C> Sink<T, C> {
-    pub(super) const fn new(codec: C, poison: Poison) -> Self {
+    pub(super) const fn new(codec: C, translation: Option<Translation>, poison: Poison) -> Self {
         Self {
             codec,
+            translation,
+            translated: Vec::new(),
             values: Vec::new(),
             details: None,
             poison,
@@ -36,13 +41,25 @@ impl<T, C> Sink<T, C> {
     }
 }
 
+impl<T: Send + 'static, C: Codec<T>> Sink<T, C> {
+    fn decode(&mut self, payload: &[u8]) -> Result<T, CodecError> {
+        let Some(translate) = &mut self.translation else {
+            return self.codec.decode(payload);
+        };
+        self.translated.clear();
+        translate(payload, &mut self.translated)
+            .map_err(|reason| CodecError::decode(type_name::<T>(), reason))?;
+        self.codec.decode(&self.translated)
+    }
+}
+
 impl<T: Send + 'static, C: Codec<T>> RecordSink for Sink<T, C> {
     fn is_full(&self) -> bool {
         self.values.len() + self.poison.waiting() >= BATCH_RECORDS
     }
 
     fn take(&mut self, mut record: RawRecord<'_>) -> Result<(), CodecError> {
-        match self.codec.decode(record.payload) {
+        match self.decode(record.payload) {
             Ok(value) => self.values.push(value),
             Err(error) => return self.poison.set_aside(&mut record, error),
         }

@@ -106,7 +106,7 @@ impl Local {
     }
 
     /// What is said of it. Before it is established nothing but the claim, whatever has happened to it.
-    const fn word(&self) -> MemberState {
+    pub(super) const fn word(&self) -> MemberState {
         match self.stage {
             Stage::Established { .. } => self.state,
             _ => MemberState::Claimed,
@@ -329,6 +329,7 @@ impl Machine {
                 Side::Readers => self.acknowledgements(run),
                 Side::Writers => Acknowledgements::default(),
             },
+            schema: self.schema_to_say(side, run),
         })
     }
 }

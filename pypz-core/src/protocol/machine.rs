@@ -12,6 +12,7 @@ use super::local::Local;
 use super::peers::Peers;
 use super::plain::{PlainPeers, PlainWord};
 use super::report::{MemberState, Report};
+use super::schema::Schema;
 
 /// The times of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub struct Machine {
     pub(super) plain: PlainPeers,
     pub(super) words: Vec<PlainWord>,
     pub(super) acknowledged: Acknowledged,
+    /// What the records of the run look like.
+    pub(super) schema: Schema,
     revision: u64,
 }
 
@@ -101,6 +104,7 @@ impl Machine {
             plain: PlainPeers::default(),
             words: Vec::new(),
             acknowledged: Acknowledged::default(),
+            schema: Schema::default(),
             revision: 0,
         }
     }
@@ -155,6 +159,8 @@ impl Machine {
                 self.on_claim(member, report, word);
             } else if self.peers.hear(member, report, word, observed, self.history_read) {
                 if member == self.keeper() {
+                    self.schema
+                        .hear(report, report.process.id == self.process.id, observed);
                     // Closed once is closed for good, whoever took the principal over at that moment.
                     let was_closed = self
                         .announced

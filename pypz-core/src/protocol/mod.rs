@@ -21,6 +21,7 @@
 //!    has the patience to come back.
 //! 8. **The incarnations of a member do the same work in a run**: a later one may repeat what an earlier one did, and
 //!    adds nothing to what an earlier one finished. New work is a new run.
+//! 9. **A run has one schema**, that of whoever opened it. Who has another one translates, or does not take part.
 
 mod acknowledged;
 mod answers;
@@ -33,6 +34,7 @@ mod peers;
 mod plain;
 mod report;
 mod runs;
+mod schema;
 mod view;
 mod wire;
 
@@ -48,6 +50,7 @@ pub use machine::{Machine, RunPolicy, Timing};
 pub use peers::MAX_SOURCE_BYTES;
 pub use plain::{Counts, PlainCount, PlainStatus, PlainWord};
 pub use report::{Covering, End, MemberRange, MemberState, Report};
+pub use schema::MAX_SCHEMA_BYTES;
 pub use view::{Membership, Readiness, Refusal, Siblings, Upstream};
 pub use wire::{
     Heard, MAX_STATUS_BYTES, StatusError, StatusRecord, decode, encode, encode_word, sign_of_life,

@@ -121,6 +121,9 @@ pub struct Report {
     /// What readers have acknowledged to writers, if they do.
     #[serde(default, skip_serializing_if = "Acknowledgements::is_empty")]
     pub acknowledged: Acknowledgements,
+    /// Of the process that holds the run: the schema that all of the run's records have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Box<str>>,
 }
 
 impl Report {

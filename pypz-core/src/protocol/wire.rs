@@ -279,6 +279,7 @@ mod tests {
                     ranges: vec![(0, 7)],
                 }],
             },
+            schema: Some(r#"{"type":"string"}"#.into()),
         }
     }
 

@@ -79,6 +79,7 @@ impl Machine {
             sources: Vec::new(),
             received: self.plain.early(),
             acknowledged: Acknowledgements::default(),
+            schema: None,
         })
     }
 }

@@ -70,6 +70,7 @@ fn word(process: Process, run: RunId, member: MemberId, epoch: u32, state: Membe
             sources: vec![],
             received: vec![],
             acknowledged: Acknowledgements::default(),
+            schema: None,
         },
     )
 }

@@ -29,7 +29,7 @@ prop_compose! {
         let run = RunId { number, id: Uuid::from_u64_pair(number, id) };
         let (members, ends) = (members.collect(), ends.collect());
         // Speaker 100 is a machine of the bench: somebody may speak in its name.
-        (side, Report { run, process: process(if speaker == 0 { 100 } else { speaker }), members, ends, positions, sources: vec![], received: vec![], acknowledged: Acknowledgements::default() })
+        (side, Report { run, process: process(if speaker == 0 { 100 } else { speaker }), members, ends, positions, sources: vec![], received: vec![], acknowledged: Acknowledgements::default(), schema: None })
     }
 }
 
@@ -77,7 +77,7 @@ proptest! {
             MemberRange { first, last: first, epoch: 1, state: *state, cause: None }
         };
         let members = report::compact(states.iter().enumerate().map(single));
-        let said = Report { run: run(1), process: process(1), members, ends: vec![], positions: vec![], sources: vec![], received: vec![], acknowledged: Acknowledgements::default() };
+        let said = Report { run: run(1), process: process(1), members, ends: vec![], positions: vec![], sources: vec![], received: vec![], acknowledged: Acknowledgements::default(), schema: None };
         let expanded: Vec<MemberState> = said.expanded().map(|(_, word)| word.state).collect();
         prop_assert_eq!(&expanded, &states);
         let changes = states.windows(2).filter(|pair| pair[0] != pair[1]).count();

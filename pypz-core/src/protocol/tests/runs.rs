@@ -203,3 +203,63 @@ fn an_old_run_that_a_zombie_speaks_of_is_not_resumed_when_a_newer_one_is_known()
     bench.pass(4.0);
     assert_eq!(bench.epoch(reader, PRINCIPAL), Some((7, 1)));
 }
+
+#[test]
+fn a_run_keeps_the_schema_that_it_was_opened_with() {
+    let mut bench = Bench::new(1, 1);
+    let said = |bench: &mut Bench, process, run| bench.machine(process).schema(run);
+    let first = bench.start(RunPolicy::Resume, &[PRINCIPAL]);
+    bench.machine(first).describe("old");
+    bench.flow();
+    bench.tell(first, PRINCIPAL, LocalEvent::Opened);
+    let run = bench.log[0].1.run;
+    let writer = bench.started(&[WRITER]);
+    assert_eq!(said(&mut bench, writer, run).as_deref(), Some("old"));
+    // It is said until it was heard, and not with every sign of life.
+    bench.pass(60.0);
+    let times = |bench: &Bench| {
+        bench
+            .log
+            .iter()
+            .filter(|(_, report)| report.schema.is_some())
+            .count()
+    };
+    assert_eq!(times(&bench), 1);
+
+    bench.tell(first, PRINCIPAL, LocalEvent::Left(Vec::new()));
+    let second = bench.start(RunPolicy::Resume, &[PRINCIPAL]);
+    bench.machine(second).describe("new");
+    bench.flow();
+    bench.tell(second, PRINCIPAL, LocalEvent::Opened);
+    for process in [second, writer] {
+        assert_eq!(
+            said(&mut bench, process, run).as_deref(),
+            Some("old"),
+            "{process}"
+        );
+    }
+    assert_eq!(times(&bench), 2, "whoever goes on with a run says it again");
+    bench.tell(second, PRINCIPAL, LocalEvent::Stopped(Vec::new()));
+    bench.tell(second, PRINCIPAL, LocalEvent::Closed);
+
+    let third = bench.start(RunPolicy::Resume, &[PRINCIPAL]);
+    bench.machine(third).describe("new");
+    bench.flow();
+    bench.tell(third, PRINCIPAL, LocalEvent::Opened);
+    let next = bench.log.last().unwrap().1.run;
+    assert_eq!(next.number, run.number + 1);
+    assert_eq!(said(&mut bench, third, next).as_deref(), Some("new"));
+    assert_eq!(said(&mut bench, third, run), None);
+}
+
+#[test]
+fn a_schema_is_said_again_within_hours() {
+    let mut bench = Bench::new(1, 1);
+    let principal = bench.start(RunPolicy::Resume, &[PRINCIPAL]);
+    bench.machine(principal).describe("long lived");
+    bench.flow();
+    bench.tell(principal, PRINCIPAL, LocalEvent::Opened);
+    bench.pass(3.0 * 3600.0);
+    let said = bench.log.iter().filter(|(_, report)| report.schema.is_some());
+    assert!((3..=4).contains(&said.count()));
+}

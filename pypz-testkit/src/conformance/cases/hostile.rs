@@ -35,6 +35,7 @@ fn forged(run: u64, last: u32, state: MemberState) -> Report {
         sources: vec![(0, "nowhere".to_owned()), (u32::MAX, String::new())],
         received: vec![(0, u64::MAX, 0), (u32::MAX, 1, 1)],
         acknowledged: Acknowledgements::default(),
+        schema: Some("not a schema".into()),
     }
 }
 

@@ -38,8 +38,9 @@ fn base(location: &Location, user: &BTreeMap<String, String>, not_for: &[&str]) 
     config.set_log_level(RDKafkaLogLevel::Info);
     // A new topic is looked for again soon.
     config.set("topic.metadata.refresh.fast.interval.ms", "20");
-    // A broker beside others is left alone for longer and longer, up to this. While none is there, one is looked for every half of
-    // reconnect.backoff.ms (100 by default), however long that goes on.
+    // A broker beside others is left alone for longer and longer, up to a second. While none is there, each client looks for one every
+    // half of the first, however long that goes on.
+    config.set("reconnect.backoff.ms", "200");
     config.set("reconnect.backoff.max.ms", "1000");
     for (key, value) in user.iter().filter(|(key, _)| !is_one_of(key, not_for)) {
         set(&mut config, key, value);

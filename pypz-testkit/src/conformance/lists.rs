@@ -70,6 +70,7 @@ macro_rules! conformance_across_processes {
             restarting::a_process_that_is_told_to_end_drains_and_comes_back;
             restarting::a_fresh_start_gives_up_what_was_unread;
             restarting::a_record_that_comes_again_has_its_id_again;
+            restarting::a_run_goes_on_with_another_schema_if_the_records_can_be_read;
             hostile::status_that_nobody_can_mean_is_not_heard;
             starts::many_starts_in_any_order_all_end;
         }

@@ -25,6 +25,7 @@
 
 mod agreed;
 pub mod cases;
+mod forms;
 mod ids;
 mod items;
 mod ledger;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::super::forms;
 use super::super::ids::{self, Ids};
 use super::super::setup::{How, Setup};
 use super::super::site::Site;
@@ -235,4 +236,33 @@ pub async fn a_record_that_comes_again_has_its_id_again(site: &Site) {
         (100, 100),
         "two records have one id: {ids:?}"
     );
+}
+
+/// Proves: a build whose records cannot be read as those of the run, or the other way round, is refused before it reads or writes
+/// any, with the field; one whose records can be goes on with the run, and nothing is missing.
+pub async fn a_run_goes_on_with_another_schema_if_the_records_can_be_read(site: &Site) {
+    let stage = Stage::new(site, "schema", |_| {});
+    macro_rules! run {
+        ($build:ident, $fails:expr) => {{
+            let mut pipeline = stage.setup.empty();
+            let source = pipeline.operator::<forms::$build::Source>("source");
+            let sink = pipeline
+                .operator::<forms::$build::Sink>("sink")
+                .folder(stage.folder().to_owned())
+                .fails($fails);
+            pipeline.connect(source.output(), sink.input());
+            Execution::start(pipeline, stringify!($build).to_owned(), None)
+        }};
+    }
+    run!(first, true).ends(115).await;
+    let words = run!(other, false).ends(123).await;
+    assert!(
+        words.contains("Item cannot be read as Item: field `number`"),
+        "{words}"
+    );
+    assert_eq!(forms::noted(stage.folder()), Vec::<String>::new());
+    run!(longer, false).ends(0).await;
+    let noted: BTreeSet<String> = forms::noted(stage.folder()).into_iter().collect();
+    let expected = (0..forms::COUNT).map(|number| format!("{number} none"));
+    assert_eq!(noted, expected.collect());
 }

@@ -28,7 +28,7 @@ use crate::watch::TopicWatch;
 const EVENTS: usize = 1_024;
 
 /// How long one poll waits; a stop waits for it.
-const POLL: Duration = Duration::from_millis(20);
+const POLL: Duration = Duration::from_millis(50);
 
 /// The key that every status record has, and without which pypz-python passes it over.
 const KEY: &str = "state";

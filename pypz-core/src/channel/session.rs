@@ -24,7 +24,8 @@ pub use view::{Trouble, View};
 use super::{ChannelSpec, Delivery, StatusLog};
 use crate::error::ChannelError;
 use crate::protocol::{
-    Covering, LocalEvent, Machine, MemberId, Membership, Process, ProcessId, Readiness, RunId, Siblings, Side,
+    Covering, LocalEvent, MAX_SCHEMA_BYTES, Machine, MemberId, Membership, Process, ProcessId, Readiness,
+    RunId, Siblings, Side,
 };
 use driver::drive;
 use loopback::Loopback;
@@ -233,6 +234,13 @@ impl ChannelSession {
 
     /// Sets the schema of the records of a run that a member in this process opens.
     pub fn describe(&self, schema: &str) {
+        if schema.len() > MAX_SCHEMA_BYTES {
+            let (channel, bytes) = (self.shared.spec.name(), schema.len());
+            tracing::warn!(
+                channel,
+                "a schema of {bytes} bytes is not compared with those of later builds: the limit is {MAX_SCHEMA_BYTES}"
+            );
+        }
         self.shared.lock().describe(schema);
     }
 

@@ -1,7 +1,7 @@
 //! Bare Avro binary data (Apache Avro 1.11 specification, "Binary Encoding"), as pypz-python has it on the wire.
 //!
-//! Only the serde path of `apache-avro` is used: its `Value` path accepts truncated bytes and allocates what a length
-//! prefix asks for.
+//! Only the serde path of `apache-avro` is used: its `Value` path accepts truncated bytes, allocates what a length prefix asks for,
+//! and resolves schemas by the look of values.
 
 use std::any::{TypeId, type_name};
 use std::collections::HashMap;
@@ -18,7 +18,8 @@ use super::{Codec, CodecError, DECODE_BUDGET, Translation, evolution};
 
 /// Encodes each record as one bare Avro datum: no magic byte, no schema id, no container.
 ///
-/// The schema is that of the Rust type (`#[derive(AvroSchema)]`); the reader decodes with its own. Of a recursive type at
+/// The schema is that of the Rust type (`#[derive(AvroSchema)]`). Where a run began with another one, records are translated by the
+/// rules of Avro ("Schema Resolution"), or the port is refused if that does not work for every value. Of a recursive type at
 /// most 128 records are in each other, and of items that take no bytes a datum has at most 65,536; more is an error on
 /// both sides.
 pub struct Avro {

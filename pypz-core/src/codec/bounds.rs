@@ -23,8 +23,8 @@ pub(super) struct Bounds {
     unbounded: bool,
 }
 
-/// What was found on the way through a datum.
-struct Walk<'a> {
+/// The way through a datum, and what was found there.
+pub(super) struct Walk<'a> {
     rest: &'a [u8],
     depth: usize,
     empty_items: u64,
@@ -67,15 +67,12 @@ impl Bounds {
     ///
     /// Which limit the datum exceeds, or where it ends too early.
     pub(super) fn check(&self, datum: &[u8]) -> Result<(), String> {
-        let mut walk = Walk {
-            rest: datum,
-            depth: 0,
-            empty_items: 0,
-        };
+        let mut walk = Walk::new(datum);
         self.skip(self.schema, &mut walk)
     }
 
-    fn resolve(&self, schema: &'static Schema) -> &'static Schema {
+    /// What a reference stands for.
+    pub(super) fn resolve(&self, schema: &'static Schema) -> &'static Schema {
         match schema {
             Schema::Ref { name } => self.named.get(name).copied().unwrap_or(schema),
             schema => schema,
@@ -118,7 +115,8 @@ impl Bounds {
         }
     }
 
-    fn skip(&self, schema: &'static Schema, walk: &mut Walk<'_>) -> Result<(), String> {
+    /// Goes over a datum.
+    pub(super) fn skip(&self, schema: &'static Schema, walk: &mut Walk<'_>) -> Result<(), String> {
         match self.resolve(schema) {
             Schema::Null => Ok(()),
             Schema::Boolean => walk.take(1),
@@ -244,8 +242,32 @@ fn collect(
     }
 }
 
-impl Walk<'_> {
-    fn take(&mut self, bytes: usize) -> Result<(), String> {
+impl<'a> Walk<'a> {
+    pub(super) const fn new(datum: &'a [u8]) -> Self {
+        Self {
+            rest: datum,
+            depth: 0,
+            empty_items: 0,
+        }
+    }
+
+    /// How many bytes are left.
+    pub(super) const fn left(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// The bytes that something goes over.
+    pub(super) fn over(
+        &mut self,
+        go: impl FnOnce(&mut Self) -> Result<(), String>,
+    ) -> Result<&'a [u8], String> {
+        let before = self.rest;
+        go(self)?;
+        let taken = before.len() - self.rest.len();
+        Ok(before.get(..taken).unwrap_or_default())
+    }
+
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), String> {
         let rest = self
             .rest
             .get(bytes..)
@@ -254,14 +276,14 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn take_counted(&mut self) -> Result<(), String> {
+    pub(super) fn take_counted(&mut self) -> Result<(), String> {
         let bytes = self.number()?;
         let bytes = usize::try_from(bytes).map_err(|_| format!("a length of {bytes} bytes"))?;
         self.take(bytes)
     }
 
     /// A zigzag number of at most ten bytes.
-    fn number(&mut self) -> Result<i64, String> {
+    pub(super) fn number(&mut self) -> Result<i64, String> {
         let mut number = 0_u64;
         for shift in (0..70).step_by(7) {
             let (byte, rest) = self.rest.split_first().ok_or("it ends within a number")?;

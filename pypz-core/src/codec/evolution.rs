@@ -1,222 +1,195 @@
-//! Between two schemas of the same records: whether one can be read as the other, and how.
+//! Between two Avro schemas: a plan that turns the bytes of one into those of the other, made once, before any record.
 //!
-//! The rules are those of the Avro specification 1.11, "Schema Resolution", except that a type may have another name where
-//! everything else is the same.
+//! The rules are those of the Avro specification 1.11, "Schema Resolution", and a plan is made only if it works for every value:
+//! what would fail for some is refused. Outside of unions, where the name tells the branch, a type may have another name.
+//!
+//! `apache-avro` resolves values by their look: of a union it takes the first branch that fits.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, OnceLock, PoisonError};
+mod default;
+mod plan;
 
 use apache_avro::Schema;
-use apache_avro::error::CompatibilityError;
-use apache_avro::reader::datum::GenericDatumReader;
-use apache_avro::schema_compatibility::SchemaCompatibility;
-use apache_avro::writer::datum::GenericDatumWriter;
-use serde_json::Value;
+use apache_avro::schema::RecordSchema;
 
-use super::Translation;
-use super::bounds::Bounds;
+use self::plan::{Differs, Planner, local};
+use super::bounds::{Bounds, Walk};
+use super::{DECODE_BUDGET, Translation};
 
-/// What of a schema decides which bytes a value has, and what they mean.
-const MATTERS: [&str; 9] = [
-    "type",
-    "fields",
-    "symbols",
-    "items",
-    "values",
-    "size",
-    "logicalType",
-    "precision",
-    "scale",
-];
+/// How one datum becomes another.
+enum Step {
+    /// The bytes are the same.
+    Copy(&'static Schema),
+    IntegerToFloat,
+    IntegerToDouble,
+    FloatToDouble,
+    /// Of each field that is written where it comes from.
+    Record {
+        from: &'static RecordSchema,
+        to: Vec<Source>,
+    },
+    Array(Box<Self>),
+    Map(Box<Self>),
+    /// By symbol.
+    Enum(Vec<i64>),
+    /// By branch.
+    Union(Vec<Self>),
+    /// Into a branch.
+    Branch(i64, Box<Self>),
+}
 
-/// Turns data of one schema into data of another; `None` if they are the same.
+/// Where a field comes from.
+enum Source {
+    /// The field with this place, in its own way.
+    Field(usize, Step),
+    Default(Vec<u8>),
+}
+
+/// Turns data of one schema into data of another; `None` if the bytes are the same.
 ///
 /// # Errors
 ///
-/// Both schemas by name, with the field that cannot be read.
+/// Both schemas by name, and the field that cannot be read.
 pub(super) fn translation(from: &str, to: &str) -> Result<Option<Translation>, String> {
     if from == to {
         return Ok(None);
     }
     let (from, to) = (parsed(from)?, parsed(to)?);
-    if shape(from) == shape(to) {
+    let mut planner = Planner::new(from, to);
+    let step = planner.step(from, to).map_err(|Differs(mut path, reason)| {
+        path.reverse();
+        let field = match path.is_empty() {
+            true => String::new(),
+            false => format!("field `{}`: ", path.join(".")),
+        };
+        format!(
+            "schema {} is not to be read as {}: {field}{reason}",
+            kind(from),
+            kind(to)
+        )
+    })?;
+    if matches!(step, Step::Copy(_)) {
         return Ok(None);
     }
-    SchemaCompatibility::can_read(from, to).map_err(|error| {
-        let (path, reason) = explained(error);
-        let (from, to) = (name_of(from), name_of(to));
-        format!("a record of schema {from} cannot be read as {to}: {path}{reason}")
-    })?;
-    let unusable = |error: apache_avro::Error| error.to_string();
-    let reader = GenericDatumReader::builder(from).reader_schema(to);
-    let reader = reader.build().map_err(unusable)?;
-    let writer = GenericDatumWriter::builder(to).build().map_err(unusable)?;
-    let bounds = Bounds::of(from);
-    Ok(Some(Box::new(move |datum, buffer| {
-        // Afterwards no length in it is longer than the datum itself.
+    let (bounds, dropped) = (planner.from, planner.dropped);
+    let translation = Translation::new(move |datum, buffer| {
+        // Afterwards every length and every branch in it is good.
         bounds.check(datum)?;
-        let mut rest = datum;
-        let value = reader.read_value(&mut rest).map_err(unusable)?;
-        if !rest.is_empty() {
-            return Err(format!("{} of {} bytes left over", rest.len(), datum.len()));
+        let mut walk = Walk::new(datum);
+        step.run(&bounds, &mut walk, buffer, buffer.len() + DECODE_BUDGET)?;
+        match walk.left() {
+            0 => Ok(()),
+            left => Err(format!("{left} of {} bytes left over", datum.len())),
         }
-        writer.write_value(buffer, value).map_err(unusable)?;
-        Ok(())
-    })))
+    });
+    Ok(Some(translation.dropping(dropped)))
 }
 
-/// A schema that lives on: datum readers and writers borrow it.
+/// A schema that lives as long as the process. There are as many as a pipeline had builds.
 fn parsed(text: &str) -> Result<&'static Schema, String> {
-    static SCHEMAS: OnceLock<Mutex<HashMap<String, &'static Schema>>> = OnceLock::new();
-    let schemas = SCHEMAS.get_or_init(Mutex::default).lock();
-    let mut schemas = schemas.unwrap_or_else(PoisonError::into_inner);
-    if let Some(schema) = schemas.get(text) {
-        return Ok(schema);
-    }
     let schema = Schema::parse_str(text).map_err(|error| format!("not an Avro schema: {error}"))?;
-    let schema: &'static Schema = Box::leak(Box::new(schema));
-    schemas.insert(text.to_owned(), schema);
-    Ok(schema)
+    Ok(Box::leak(Box::new(schema)))
 }
 
-/// A schema without what does not matter for its data, and with the places of named types for their names.
-fn shape(schema: &Schema) -> Value {
-    let mut value = serde_json::to_value(schema).unwrap_or_default();
-    reduce(&mut value, &mut Vec::new());
-    value
-}
-
-fn reduce(schema: &mut Value, named: &mut Vec<String>) {
-    match schema {
-        Value::String(name) => {
-            if let Some(place) = named.iter().position(|known| known == name) {
-                *schema = place.into();
+impl Step {
+    /// Appends to `out`, up to `limit` bytes, what the datum at the front of the walk becomes.
+    fn run(
+        &self,
+        bounds: &Bounds,
+        walk: &mut Walk<'_>,
+        out: &mut Vec<u8>,
+        limit: usize,
+    ) -> Result<(), String> {
+        if out.len() > limit {
+            return Err(format!("more than {DECODE_BUDGET} bytes"));
+        }
+        match self {
+            Self::Copy(schema) => out.extend_from_slice(walk.over(|walk| bounds.skip(schema, walk))?),
+            #[allow(clippy::cast_precision_loss, reason = "so says the specification")]
+            Self::IntegerToFloat => out.extend_from_slice(&(walk.number()? as f32).to_le_bytes()),
+            #[allow(clippy::cast_precision_loss, reason = "so says the specification")]
+            Self::IntegerToDouble => out.extend_from_slice(&(walk.number()? as f64).to_le_bytes()),
+            Self::FloatToDouble => {
+                let bytes = walk.over(|walk| walk.take(4))?.try_into().unwrap_or_default();
+                out.extend_from_slice(&f64::from(f32::from_le_bytes(bytes)).to_le_bytes());
+            }
+            Self::Record { from, to } => {
+                let fields = from.fields.iter();
+                let fields = fields.map(|field| walk.over(|walk| bounds.skip(&field.schema, walk)));
+                let fields = fields.collect::<Result<Vec<_>, _>>()?;
+                for source in to {
+                    match source {
+                        Source::Default(bytes) => out.extend_from_slice(bytes),
+                        Source::Field(at, step) => {
+                            let field = fields.get(*at).copied().unwrap_or_default();
+                            step.run(bounds, &mut Walk::new(field), out, limit)?;
+                        }
+                    }
+                }
+            }
+            Self::Array(step) => blocks(walk, out, |walk, out| step.run(bounds, walk, out, limit))?,
+            Self::Map(step) => blocks(walk, out, |walk, out| {
+                out.extend_from_slice(walk.over(Walk::take_counted)?);
+                step.run(bounds, walk, out, limit)
+            })?,
+            Self::Enum(places) => {
+                let symbol = walk.number()?;
+                let place = usize::try_from(symbol).ok().and_then(|symbol| places.get(symbol));
+                number(*place.ok_or_else(|| format!("there is no symbol {symbol}"))?, out);
+            }
+            Self::Union(steps) => {
+                let branch = walk.number()?;
+                let step = usize::try_from(branch).ok().and_then(|branch| steps.get(branch));
+                let step = step.ok_or_else(|| format!("there is no variant {branch} of a union"))?;
+                step.run(bounds, walk, out, limit)?;
+            }
+            Self::Branch(at, step) => {
+                number(*at, out);
+                step.run(bounds, walk, out, limit)?;
             }
         }
-        Value::Array(variants) => variants.iter_mut().for_each(|variant| reduce(variant, named)),
-        Value::Object(object) => {
-            if let Some(name) = object.get("name").and_then(Value::as_str) {
-                let namespace = object.get("namespace").and_then(Value::as_str);
-                named.push(namespace.map_or_else(|| name.to_owned(), |space| format!("{space}.{name}")));
-            }
-            object.retain(|key, _| MATTERS.contains(&key.as_str()));
-            for field in object
-                .get_mut("fields")
-                .and_then(Value::as_array_mut)
-                .into_iter()
-                .flatten()
-            {
-                if let Some(of) = field.get_mut("type") {
-                    reduce(of, named);
-                }
-                if let Some(field) = field.as_object_mut() {
-                    field.retain(|key, _| ["name", "type"].contains(&key.as_str()));
-                }
-            }
-            for key in ["type", "items", "values"] {
-                if let Some(of) = object.get_mut(key) {
-                    reduce(of, named);
-                }
-            }
-        }
-        _ => {}
+        Ok(())
     }
 }
 
-fn name_of(schema: &Schema) -> String {
-    schema
-        .name()
-        .map_or_else(|| schema.canonical_form(), ToString::to_string)
+/// Takes block by block, without their lengths in bytes.
+fn blocks<'a>(
+    walk: &mut Walk<'a>,
+    out: &mut Vec<u8>,
+    mut item: impl FnMut(&mut Walk<'a>, &mut Vec<u8>) -> Result<(), String>,
+) -> Result<(), String> {
+    loop {
+        let count = walk.number()?;
+        if count < 0 {
+            walk.number()?;
+        }
+        let items = count.unsigned_abs();
+        number(i64::try_from(items).map_err(|_| "too many items")?, out);
+        if items == 0 {
+            return Ok(());
+        }
+        for _ in 0..items {
+            item(walk, out)?;
+        }
+    }
 }
 
-/// Where two schemas differ, and why that cannot be read.
-fn explained(mut error: CompatibilityError) -> (String, String) {
-    let mut path = Vec::new();
-    while let CompatibilityError::FieldTypeMismatch(field, source) = error {
-        path.push(field);
-        error = *source;
+/// Appends a zigzag number.
+fn number(number: i64, out: &mut Vec<u8>) {
+    let mut rest = ((number << 1) ^ (number >> 63)).cast_unsigned();
+    while rest >= 0x80 {
+        out.push(rest.to_le_bytes()[0] | 0x80);
+        rest >>= 7;
     }
-    let reason = match error {
-        CompatibilityError::MissingDefaultValue(field) => {
-            path.push(field);
-            "it is not in every record, and has no default".to_owned()
-        }
-        CompatibilityError::WrongType {
-            writer_schema_type,
-            reader_schema_type,
-        } => format!("{writer_schema_type} is no {reader_schema_type}"),
-        other => other.to_string().replace("Incompatible schemata! ", ""),
-    };
-    match path.is_empty() {
-        true => (String::new(), reason),
-        false => (format!("field `{}`: ", path.join(".")), reason),
+    out.push(rest.to_le_bytes()[0]);
+}
+
+/// A type in few words.
+fn kind(schema: &Schema) -> String {
+    match schema.name() {
+        Some(name) => local(name).to_owned(),
+        None => format!("{:?}", apache_avro::schema::SchemaKind::from(schema)).to_lowercase(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OLD: &str = r#"{"type":"record","name":"Item","fields":[
-        {"name":"id","type":"int"},{"name":"at","type":{"type":"record","name":"At","fields":[{"name":"x","type":"long"}]}}]}"#;
-
-    #[test]
-    fn a_schema_that_only_names_things_differently_needs_no_translation() {
-        let same = OLD.replace("\"At\"", "\"Other\"").replace(
-            "\"Item\"",
-            "\"Else\",\"namespace\":\"flights\",\"doc\":\"an item\"",
-        );
-        assert!(translation(OLD, &same).unwrap().is_none());
-    }
-
-    #[test]
-    fn data_are_read_by_another_schema_with_wider_numbers_and_defaults() {
-        let new = OLD
-            .replace("\"id\",\"type\":\"int\"", "\"id\",\"type\":\"long\"")
-            .replace(
-                "}}]}",
-                "}},{\"name\":\"note\",\"type\":\"string\",\"default\":\"none\"}]}",
-            );
-        let mut translate = translation(OLD, &new).unwrap().unwrap();
-        let mut buffer = b"before".to_vec();
-        // Zigzag: 7 and 9.
-        translate(&[14, 18], &mut buffer).unwrap();
-        assert_eq!(buffer, b"before\x0e\x12\x08none");
-        for hostile in [&[14_u8] as &[u8], &[14, 18, 0]] {
-            assert!(translate(hostile, &mut Vec::new()).is_err());
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_refused_with_both_names_and_the_path() {
-        for (new, words) in [
-            (
-                OLD.replace("\"long\"", "\"string\""),
-                "Item cannot be read as Item: field `at.x`: ",
-            ),
-            (
-                OLD.replace("}}]}", "}},{\"name\":\"note\",\"type\":\"string\"}]}"),
-                "field `note`: it is not in every",
-            ),
-            (
-                OLD.replace("\"int\"", "\"bytes\"")
-                    .replace("\"Item\"", "\"Thing\""),
-                "of schema Item cannot be read as Thing",
-            ),
-            ("x".to_owned(), "not an Avro schema"),
-        ] {
-            let Err(refused) = translation(OLD, &new) else {
-                panic!("{new} is not refused")
-            };
-            assert!(refused.contains(words), "{refused} does not contain {words}");
-        }
-    }
-
-    #[test]
-    fn a_number_with_another_scale_is_another_number() {
-        let decimal =
-            |scale| format!(r#"{{"type":"bytes","logicalType":"decimal","precision":9,"scale":{scale}}}"#);
-        assert!(translation(&decimal(2), &decimal(2)).unwrap().is_none());
-        assert!(translation(&decimal(2), &decimal(3)).is_err());
-    }
-}
+mod tests;

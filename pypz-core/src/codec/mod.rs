@@ -5,10 +5,12 @@ mod bounds;
 mod evolution;
 mod json;
 mod raw;
+mod translation;
 
 pub use avro::Avro;
 pub use json::Json;
 pub use raw::{Raw, Text};
+pub use translation::Translation;
 
 /// The most bytes that decoding one record may allocate for a single value, in bytes (64 MiB).
 pub const DECODE_BUDGET: usize = 64 << 20;
@@ -83,21 +85,21 @@ pub trait Codec<T>: Sized + Send + 'static {
         None
     }
 
-    /// Turns records of one schema into records of another; `None` if their bytes are the same.
+    /// Turns records of one schema into records of another; `None` if their bytes are the same. A reader is given the schema of the
+    /// run and its own, a writer its own and that of the run; both are texts of [`Codec::schema`], the run's from anybody.
+    ///
+    /// A codec that has a schema should say here what it can translate: without this method nothing but the same text is read.
     ///
     /// # Errors
     ///
-    /// Why that cannot be: both schemas by name, and the field. By default all that is not the same text.
+    /// What of one schema cannot be read as the other, before any record is.
     fn translation(from: &str, to: &str) -> Result<Option<Translation>, String> {
         match from == to {
             true => Ok(None),
-            false => Err("its codec does not translate between schemas".to_owned()),
+            false => Err("the schemas differ, and the codec does not translate".to_owned()),
         }
     }
 }
-
-/// Appends to a buffer, by another schema, the record that some bytes are; says why if it cannot be expressed there.
-pub type Translation = Box<dyn FnMut(&[u8], &mut Vec<u8>) -> Result<(), String> + Send>;
 
 /// What went wrong between a value and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

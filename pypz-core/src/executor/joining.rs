@@ -148,6 +148,10 @@ async fn join_input(
         }
     }
     place.session.tell(input.member, LocalEvent::Opened);
+    if schema.is_some() && place.joined.epoch > 1 {
+        // Whoever held the run before may have said its schema a moment ago.
+        place.session.settle(input.member).await?;
+    }
     Ok(Some((place, reader)))
 }
 

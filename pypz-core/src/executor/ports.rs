@@ -279,7 +279,7 @@ fn schemas(operator: &mut dyn ErasedOperator, planned: &PlannedReplica) -> HashM
     };
     let ports = operator.input_ports().into_iter().filter(|(name, _)| opens(name));
     ports
-        .filter_map(|(name, port)| Some((name, port.schema()?)))
+        .filter_map(|(name, port)| Some((name, port.run_schema()?)))
         .collect()
 }
 

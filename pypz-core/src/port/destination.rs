@@ -103,17 +103,19 @@ impl Destination {
 
     /// Gets the batch ready that is sent next, if the records of the run have another schema than the port.
     pub(super) fn translate(&mut self, batch: &EncodedBatch) -> Result<(), ChannelError> {
-        let Some(translate) = &mut self.translation else {
+        let Some(translation) = &mut self.translation else {
             return Ok(());
         };
         let (port, limit) = (&self.gate.name, self.gate.session.spec().max_record_bytes);
         let mut translated = EncodedBatch::default();
         for index in 0..batch.len() {
             let encode = |buffer: &mut Vec<u8>| {
-                translate(batch.payload(index), buffer).map_err(|reason| CodecError::Encode {
-                    type_name: "the schema of the run",
-                    reason,
-                })
+                translation
+                    .apply(batch.payload(index), buffer)
+                    .map_err(|reason| CodecError::Encode {
+                        type_name: "a record of the run's schema",
+                        reason,
+                    })
             };
             let details = batch.details(index).cloned().unwrap_or_default();
             translated

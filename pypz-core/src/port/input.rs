@@ -161,8 +161,8 @@ impl<T: Send + 'static, C: Codec<T>, P: Pin> ChannelInputPort for InputPort<T, C
         Self::is_ended(self)
     }
 
-    fn schema(&self) -> Option<String> {
-        <Self as PortSpec>::schema()
+    fn run_schema(&self) -> Option<String> {
+        Self::schema()
     }
 
     fn was_finished(&self) -> bool {

@@ -46,8 +46,8 @@ pub trait ChannelInputPort: Send {
     /// [`ChannelError`]; the port stays closed.
     async fn open(&mut self, link: InputLink) -> Result<(), ChannelError>;
 
-    /// The schema of the records as text, which those of a run have that the principal opens; `None` if the codec has none.
-    fn schema(&self) -> Option<String> {
+    /// The schema as text that the records of a run have which this port opens; `None` if its codec has none.
+    fn run_schema(&self) -> Option<String> {
         None
     }
 

@@ -43,11 +43,12 @@ impl<T, C> Sink<T, C> {
 
 impl<T: Send + 'static, C: Codec<T>> Sink<T, C> {
     fn decode(&mut self, payload: &[u8]) -> Result<T, CodecError> {
-        let Some(translate) = &mut self.translation else {
+        let Some(translation) = &mut self.translation else {
             return self.codec.decode(payload);
         };
         self.translated.clear();
-        translate(payload, &mut self.translated)
+        translation
+            .apply(payload, &mut self.translated)
             .map_err(|reason| CodecError::decode(type_name::<T>(), reason))?;
         self.codec.decode(&self.translated)
     }

@@ -76,6 +76,15 @@ impl Peers {
         observed: Duration,
         live: bool,
     ) -> bool {
+        let known = self.members.get_mut(&member);
+        if let Some(known) = known
+            && (known.run, known.process.id) == (report.run, report.process.id)
+            && (known.epoch, known.state, &known.cause) == (word.epoch, word.state, &word.cause)
+        {
+            // A sign of life: of thousands of members every two seconds.
+            known.live = live;
+            return true;
+        }
         let known = self.members.get(&member);
         let newest = known.is_none_or(|known| {
             let (ours, theirs) = ((known.run.number, known.epoch), (report.run.number, word.epoch));

@@ -20,8 +20,8 @@ pub(super) struct Schema {
     ours: Option<Arc<str>>,
     /// What whoever held the run said first.
     said: Option<(RunId, Arc<str>)>,
-    /// Observed time at which our own report of it last came back.
-    heard: Option<Duration>,
+    /// Of which run our own report of it last came back, and the observed time.
+    heard: Option<(RunId, Duration)>,
 }
 
 impl Schema {
@@ -38,13 +38,13 @@ impl Schema {
             self.said = Some((report.run, text.into()));
         }
         if is_ours {
-            self.heard = Some(observed);
+            self.heard = Some((report.run, observed));
         }
     }
 }
 
 impl Machine {
-    /// Sets the schema that the records of a run have which this process opens.
+    /// Sets the schema that the records of a run have which this process opens; one that is too long is not said.
     pub fn describe(&mut self, schema: &str) {
         self.schema.ours = (schema.len() <= MAX_SCHEMA_BYTES).then(|| schema.into());
     }
@@ -65,8 +65,11 @@ impl Machine {
         let is_due = self
             .schema
             .heard
-            .is_none_or(|at| observed.saturating_sub(at) >= SAY_EVERY);
-        let text = self.schema(run).or_else(|| self.schema.ours.clone());
+            .is_none_or(|(of, at)| of != run || observed.saturating_sub(at) >= SAY_EVERY);
+        // A run that somebody else has opened without a word of it has records of whatever schema.
+        let is_new = self.announced.is_none_or(|announced| announced.run != run);
+        let ours = self.schema.ours.as_ref().filter(|_| is_new);
+        let text = self.schema(run).or_else(|| ours.cloned());
         text.filter(|_| holds && is_due).map(|text| (*text).into())
     }
 }

@@ -146,7 +146,7 @@ impl Stub<'_> {
             let (module, name) = self.class_of(port);
             import(imports, &module, &name);
             let schema = schemas.get(port.name).cloned().flatten();
-            let schema = schema.map_or_else(|| "None".to_owned(), |schema| python::text(&schema));
+            let schema = schema.map_or_else(|| "None".to_owned(), |schema| python::text(&canonical(schema)));
             let mode = match (port.direction, self.is_broadcast(port)) {
                 (Direction::Input, true) => ", group_mode=True",
                 _ => "",
@@ -192,4 +192,9 @@ impl Stub<'_> {
                     == crate::channel::Delivery::Broadcast
         })
     }
+}
+
+/// A schema without defaults and logical types, which a Python library would give other types for.
+fn canonical(schema: String) -> String {
+    apache_avro::Schema::parse_str(&schema).map_or(schema, |schema| schema.canonical_form())
 }

@@ -257,7 +257,7 @@ pub async fn a_run_goes_on_with_another_schema_if_the_records_can_be_read(site: 
     run!(first, true).ends(115).await;
     let words = run!(other, false).ends(123).await;
     assert!(
-        words.contains("Item cannot be read as Item: field `number`"),
+        words.contains("Item is not to be read as Item: field `number`: int is no string"),
         "{words}"
     );
     assert_eq!(forms::noted(stage.folder()), Vec::<String>::new());

@@ -133,16 +133,17 @@ where
     }
 }
 
-/// Sends records in runs to the partitions in turn, and waits until all are acknowledged.
+/// Makes records, as our source does, and sends them in runs to the partitions in turn; waits until all are acknowledged.
 fn produce(topic: &str, partitions: usize, records: usize, bytes: usize) {
     let counting = Counting::default();
     let producer: ThreadedProducer<Counting> =
         producer_config().create_with_context(counting.clone()).unwrap();
     producer.client().fetch_metadata(Some(topic), ANSWER).unwrap();
-    let payload = vec![7; bytes];
-    for number in 0..records {
-        let partition = i32::try_from(number / RUN % partitions).unwrap();
-        send(&producer, topic, partition, &payload);
+    for batch in 0..records / RUN {
+        let partition = i32::try_from(batch % partitions).unwrap();
+        for payload in vec![vec![7; bytes]; RUN] {
+            send(&producer, topic, partition, &payload);
+        }
     }
     producer.flush(ANSWER).unwrap();
     assert_eq!(counting.0.load(Ordering::Relaxed), records as u64);

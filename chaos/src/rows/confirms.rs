@@ -84,13 +84,14 @@ fn acknowledged(stage: &Stage) -> Result<u64> {
 /// order, and nothing is missing.
 pub(super) async fn refused(ground: Arc<Ground>, terms: Terms) -> Result<Line> {
     let mut shape = shape(&terms);
-    shape.rate = shape.records / 10;
+    // It takes seconds to set a policy, and the writers must not be done by then.
+    shape.rate = shape.records / 30;
     shape.patience = 30.0;
     shape.channel_config = vec!["prefetch=1".to_owned(), "recordsPerMessage=1".to_owned()];
     let broker = ground.broker(terms.transport)?.clone();
     let mut stage = Stage::new(&ground, &terms, shape)?;
     stage.start_all()?;
-    stage.until_arrived(stage.shape.total() / 4).await?;
+    stage.until_arrived(stage.shape.total() / 8).await?;
     stage.disturbances += 1;
     let (policy, queue) = (stage.name.clone(), format!(r"^{}\.relay\.input$", stage.name));
     let full = r#"{"max-length":1,"overflow":"reject-publish"}"#;

@@ -39,8 +39,8 @@ fn base(location: &Location, user: &BTreeMap<String, String>, not_for: &[&str]) 
     // A new topic is looked for again soon.
     config.set("topic.metadata.refresh.fast.interval.ms", "20");
     // A broker beside others is left alone for longer and longer, up to a second. While none is there, each client looks for one every
-    // half of the first, however long that goes on.
-    config.set("reconnect.backoff.ms", "200");
+    // half of the first, however long that goes on. A start takes as much longer as this is.
+    config.set("reconnect.backoff.ms", "125");
     config.set("reconnect.backoff.max.ms", "1000");
     for (key, value) in user.iter().filter(|(key, _)| !is_one_of(key, not_for)) {
         set(&mut config, key, value);

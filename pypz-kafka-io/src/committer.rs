@@ -16,9 +16,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::Offset;
 use tokio::sync::Notify;
 
-use crate::clients::Trouble;
 use crate::consumer::ChannelConsumer;
 use crate::error::words;
+use crate::trouble::Trouble;
 
 /// How long positions gather before they are committed.
 const COMMIT_EVERY: Duration = Duration::from_millis(200);

@@ -10,7 +10,7 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use tokio::sync::Notify;
 
 use crate::acknowledge::Block;
-use crate::clients::Trouble;
+use crate::trouble::Trouble;
 
 /// The context of a producer of data.
 pub(crate) struct Deliveries {

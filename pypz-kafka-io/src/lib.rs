@@ -37,6 +37,7 @@ mod tail;
 mod topics;
 mod transactions;
 mod transport;
+mod trouble;
 mod watch;
 mod within;
 mod writer;

@@ -15,9 +15,10 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionListElem};
 
-use crate::clients::{Clients, Listener, REQUEST, insistently};
+use crate::clients::{Clients, REQUEST, insistently};
 use crate::config;
 use crate::error::transport;
+use crate::trouble::Listener;
 
 /// How many positions are asked for at once.
 const ASKED_AT_ONCE: usize = 16;

@@ -22,9 +22,9 @@ use crate::topics;
 use crate::transport::KafkaConnection;
 
 /// A queue tells when it fills, but may miss it (rust-rdkafka issues 535, 665, 840): it is looked at again after this, and after
-/// twice as long each time that there was nothing, up to the longest. A thousand idle replicas look five hundred times a second.
+/// twice as long each time that there was nothing, up to the longest. A thousand idle replicas look a thousand times a second.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-const LOOK_AGAIN_AT_LAST: Duration = Duration::from_secs(2);
+const LOOK_AGAIN_AT_LAST: Duration = Duration::from_secs(1);
 
 /// Reads the partition of one replica.
 ///

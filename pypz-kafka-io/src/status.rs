@@ -17,18 +17,19 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::topic_partition_list::Offset;
 use tokio::sync::mpsc;
 
-use crate::clients::{Listener, REQUEST};
+use crate::clients::REQUEST;
 use crate::error::words;
 use crate::polling::Polling;
 use crate::producer::PolledProducer;
 use crate::topics::status_topic;
+use crate::trouble::Listener;
 use crate::watch::TopicWatch;
 
 /// How many status events of a channel may wait.
 const EVENTS: usize = 1_024;
 
 /// How long one poll waits; a stop waits for it.
-const POLL: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(20);
 
 /// The key that every status record has, and without which pypz-python passes it over.
 const KEY: &str = "state";

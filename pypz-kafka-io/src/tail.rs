@@ -14,9 +14,10 @@ use rdkafka::message::Message;
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::types::RDKafkaErrorCode;
 
-use crate::clients::{Clients, LOOK_AGAIN, Listener, REQUEST, insistently};
+use crate::clients::{Clients, LOOK_AGAIN, REQUEST, insistently};
 use crate::config;
 use crate::topics::group;
+use crate::trouble::Listener;
 
 /// How many offsets before its end a log is looked at first; eight times as many each time that none is a record.
 const FIRST_LOOK: i64 = 64;

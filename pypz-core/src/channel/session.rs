@@ -6,6 +6,7 @@ mod control;
 mod driver;
 mod leave;
 mod loopback;
+mod schema;
 mod view;
 mod wait;
 
@@ -24,8 +25,7 @@ pub use view::{Trouble, View};
 use super::{ChannelSpec, Delivery, StatusLog};
 use crate::error::ChannelError;
 use crate::protocol::{
-    Covering, LocalEvent, MAX_SCHEMA_BYTES, Machine, MemberId, Membership, Process, ProcessId, Readiness,
-    RunId, Siblings, Side,
+    Covering, LocalEvent, Machine, MemberId, Membership, Process, ProcessId, Readiness, RunId, Siblings, Side,
 };
 use driver::drive;
 use loopback::Loopback;
@@ -230,24 +230,6 @@ impl ChannelSession {
                      up (--fresh), and delete its resources"
                 .to_owned(),
         })
-    }
-
-    /// Sets the schema of the records of a run that a member in this process opens.
-    pub fn describe(&self, schema: &str) {
-        if schema.len() > MAX_SCHEMA_BYTES {
-            let (channel, bytes) = (self.shared.spec.name(), schema.len());
-            tracing::warn!(
-                channel,
-                "a schema of {bytes} bytes is not compared with those of later builds: the limit is {MAX_SCHEMA_BYTES}"
-            );
-        }
-        self.shared.lock().describe(schema);
-    }
-
-    /// The schema that the records of a run have; `None` if nobody has said it.
-    #[must_use]
-    pub fn schema(&self, run: RunId) -> Option<Arc<str>> {
-        self.shared.lock().schema(run)
     }
 
     /// Whether counts are kept for plain peers, which some members of the channel may be.

@@ -173,12 +173,7 @@ impl Bounds {
         mut item: impl FnMut(&mut Walk<'_>) -> Result<(), String>,
     ) -> Result<(), String> {
         loop {
-            let count = walk.number()?;
-            if count < 0 {
-                // The length of the block in bytes, which tells nothing that its items do not.
-                walk.number()?;
-            }
-            let items = count.unsigned_abs();
+            let items = walk.block()?;
             if items == 0 {
                 return Ok(());
             }
@@ -280,6 +275,16 @@ impl<'a> Walk<'a> {
         let bytes = self.number()?;
         let bytes = usize::try_from(bytes).map_err(|_| format!("a length of {bytes} bytes"))?;
         self.take(bytes)
+    }
+
+    /// The head of a block: how many items it has, 0 behind the last block.
+    pub(super) fn block(&mut self) -> Result<u64, String> {
+        let count = self.number()?;
+        if count < 0 {
+            // The length of the block in bytes, which tells nothing that its items do not.
+            self.number()?;
+        }
+        Ok(count.unsigned_abs())
     }
 
     /// A zigzag number of at most ten bytes.

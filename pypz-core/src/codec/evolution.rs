@@ -7,6 +7,10 @@
 
 mod default;
 mod plan;
+mod size;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use apache_avro::Schema;
 use apache_avro::schema::RecordSchema;
@@ -84,10 +88,19 @@ pub(super) fn translation(from: &str, to: &str) -> Result<Option<Translation>, S
     Ok(Some(translation.dropping(dropped)))
 }
 
-/// A schema that lives as long as the process. There are as many as a pipeline had builds.
+/// A schema that lives as long as the process, in which there are as many as a channel has had builds.
 fn parsed(text: &str) -> Result<&'static Schema, String> {
+    static SCHEMAS: OnceLock<Mutex<HashMap<String, &'static Schema>>> = OnceLock::new();
+    let schemas = SCHEMAS.get_or_init(Mutex::default).lock();
+    let mut schemas = schemas.unwrap_or_else(PoisonError::into_inner);
+    if let Some(schema) = schemas.get(text) {
+        return Ok(schema);
+    }
     let schema = Schema::parse_str(text).map_err(|error| format!("not an Avro schema: {error}"))?;
-    Ok(Box::leak(Box::new(schema)))
+    size::check(&schema)?;
+    let schema: &'static Schema = Box::leak(Box::new(schema));
+    schemas.insert(text.to_owned(), schema);
+    Ok(schema)
 }
 
 impl Step {
@@ -158,11 +171,7 @@ fn blocks<'a>(
     mut item: impl FnMut(&mut Walk<'a>, &mut Vec<u8>) -> Result<(), String>,
 ) -> Result<(), String> {
     loop {
-        let count = walk.number()?;
-        if count < 0 {
-            walk.number()?;
-        }
-        let items = count.unsigned_abs();
+        let items = walk.block()?;
         number(i64::try_from(items).map_err(|_| "too many items")?, out);
         if items == 0 {
             return Ok(());

@@ -6,10 +6,38 @@ use std::sync::Arc;
 use super::gate::Gate;
 use super::link::{Closing, OutputLink};
 use crate::channel::partitioning::Partitioner;
-use crate::channel::{ChannelWriter, EncodedBatch, Leave, Run, ValueBatch};
+use crate::channel::{ChannelWriter, Details, EncodedBatch, Leave, Run, ValueBatch};
 use crate::codec::{CodecError, Translation};
 use crate::error::ChannelError;
 use crate::protocol::LocalEvent;
+
+/// Appends a record to a batch; `port` is asked for its name if that fails.
+pub(super) fn push(
+    batch: &mut EncodedBatch,
+    details: Details,
+    encode: impl FnOnce(&mut Vec<u8>) -> Result<(), CodecError>,
+    limit: usize,
+    port: impl Fn() -> String,
+) -> Result<(), ChannelError> {
+    let index = batch.len();
+    batch
+        .push(details, encode)
+        .map_err(|source| ChannelError::Encode {
+            port: port(),
+            index,
+            source,
+        })?;
+    let bytes = batch.record_bytes(index);
+    match bytes > limit {
+        true => Err(ChannelError::RecordTooLong {
+            port: port(),
+            index,
+            bytes,
+            limit,
+        }),
+        false => Ok(()),
+    }
+}
 
 /// One channel of an output port.
 pub(super) struct Destination {
@@ -110,30 +138,14 @@ impl Destination {
         let mut translated = EncodedBatch::default();
         for index in 0..batch.len() {
             let encode = |buffer: &mut Vec<u8>| {
-                translation
-                    .apply(batch.payload(index), buffer)
-                    .map_err(|reason| CodecError::Encode {
-                        type_name: "a record of the run's schema",
-                        reason,
-                    })
+                let translated = translation.apply(batch.payload(index), buffer);
+                translated.map_err(|reason| CodecError::Encode {
+                    type_name: "a record of the run's schema",
+                    reason,
+                })
             };
             let details = batch.details(index).cloned().unwrap_or_default();
-            translated
-                .push(details, encode)
-                .map_err(|source| ChannelError::Encode {
-                    port: port.clone(),
-                    index,
-                    source,
-                })?;
-            let bytes = translated.record_bytes(index);
-            if bytes > limit {
-                return Err(ChannelError::RecordTooLong {
-                    port: port.clone(),
-                    index,
-                    bytes,
-                    limit,
-                });
-            }
+            push(&mut translated, details, encode, limit, || port.clone())?;
         }
         self.translated = Some(Arc::new(translated));
         Ok(())

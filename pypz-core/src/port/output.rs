@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::destination::Destination;
+use super::destination::{Destination, push};
 use super::link::{Closing, OutputLink};
 use super::schema::translation;
 use super::{Anywhere, ChannelOutputPort, Direction, IntoBatch, Pin, PortSpec};
@@ -167,25 +167,15 @@ impl<T: Send + 'static, C: Codec<T>> Open<T, C> {
             .map(|destination| destination.gate.session.spec().max_record_bytes);
         let limit = limits.min().unwrap_or(usize::MAX);
         let mut details = batch.details.into_iter().flatten();
-        for (index, value) in batch.values.iter().enumerate() {
-            buffer
-                .push(details.next().unwrap_or_default(), |bytes| {
-                    self.codec.encode(value, bytes)
-                })
-                .map_err(|source| ChannelError::Encode {
-                    port: name(),
-                    index,
-                    source,
-                })?;
-            let bytes = buffer.record_bytes(index);
-            if bytes > limit {
-                return Err(ChannelError::RecordTooLong {
-                    port: name(),
-                    index,
-                    bytes,
-                    limit,
-                });
-            }
+        for value in &batch.values {
+            let details = details.next().unwrap_or_default();
+            push(
+                buffer,
+                details,
+                |bytes| self.codec.encode(value, bytes),
+                limit,
+                name,
+            )?;
         }
         Ok(encoded)
     }

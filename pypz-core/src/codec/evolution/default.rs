@@ -6,13 +6,19 @@ use serde_json::Value;
 use super::super::bounds::Bounds;
 use super::number;
 
-/// Appends a default as a datum; `None` if it is not of its type.
+/// The longest default, in bytes (1 MiB).
+const LONGEST: usize = 1 << 20;
+
+/// Appends a default as a datum; `None` if it is not of its type, or too long.
 pub(super) fn write_default(
     bounds: &Bounds,
     schema: &'static Schema,
     value: &Value,
     out: &mut Vec<u8>,
 ) -> Option<()> {
+    if out.len() > LONGEST {
+        return None;
+    }
     match (bounds.resolve(schema), value) {
         (Schema::Array(array), Value::Array(items)) => {
             block(items.len(), out)?;

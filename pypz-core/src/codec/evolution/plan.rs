@@ -144,7 +144,11 @@ impl Planner {
 
     fn source(&mut self, from: &'static RecordSchema, field: &'static RecordField) -> Planned<Source> {
         let named = |name: &String| from.fields.iter().position(|field| field.name == *name);
-        let found = named(&field.name).or_else(|| field.aliases.iter().find_map(named));
+        // The specification knows aliases of the reader only; a writer of a later build has them, too.
+        let known_as = || from.fields.iter().position(|of| of.aliases.contains(&field.name));
+        let found = named(&field.name)
+            .or_else(|| field.aliases.iter().find_map(named))
+            .or_else(known_as);
         if let Some((at, of)) = found.and_then(|at| Some((at, from.fields.get(at)?))) {
             return Ok(Source::Field(at, self.step(&of.schema, &field.schema)?));
         }
@@ -155,7 +159,7 @@ impl Planner {
             .ok_or_else(|| reason("not in every record, and without a default"))?;
         let mut bytes = Vec::new();
         write_default(&self.to, &field.schema, default, &mut bytes)
-            .ok_or_else(|| reason("its default is not of its type"))?;
+            .ok_or_else(|| reason("its default is not of its type, or too long"))?;
         Ok(Source::Default(bytes))
     }
 }

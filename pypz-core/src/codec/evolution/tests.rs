@@ -372,3 +372,35 @@ fn an_array_of_defaults_is_bounded() {
     let refused = translation.apply(&datum, &mut Vec::new()).unwrap_err();
     assert!(refused.contains("more than"), "{refused}");
 }
+
+#[test]
+fn a_writer_may_have_renamed_a_field_as_a_reader_may() {
+    let old =
+        r#"{"type":"record","name":"R","fields":[{"name":"flight","type":["null","int"],"default":null}]}"#;
+    let new = old.replace(r#""name":"flight""#, r#""name":"number","aliases":["flight"]"#);
+    for (from, to) in [(old, &*new), (&*new, old)] {
+        assert!(translation(from, to).unwrap().is_none(), "{from} to {to}");
+    }
+}
+
+#[test]
+fn a_schema_that_stands_for_more_than_anybody_can_go_over_is_refused_at_once() {
+    // Each type has the one before it twice.
+    let twice = |types: usize| {
+        let mut fields = r#"{"name":"f0","type":{"type":"record","name":"T0","fields":[]}}"#.to_owned();
+        for at in 1..types {
+            let before = at - 1;
+            fields += &format!(
+                r#",{{"name":"f{at}","type":{{"type":"record","name":"T{at}","fields":[{{"name":"a","type":"T{before}"}},{{"name":"b","type":"T{before}"}}]}}}}"#
+            );
+        }
+        format!(
+            r#"{{"type":"record","name":"R","fields":[{fields},{{"name":"list","type":{{"type":"array","items":"T{}"}}}}]}}"#,
+            types - 1
+        )
+    };
+    assert!(translation(&twice(10), &twice(9)).is_ok());
+    for types in [60, 500] {
+        assert!(refused(&twice(types), "\"int\"").contains("parts"), "{types}");
+    }
+}

@@ -263,3 +263,19 @@ fn a_schema_is_said_again_within_hours() {
     let said = bench.log.iter().filter(|(_, report)| report.schema.is_some());
     assert!((3..=4).contains(&said.count()));
 }
+
+#[test]
+fn a_run_that_was_opened_without_a_schema_gets_none_from_whoever_goes_on_with_it() {
+    let mut bench = Bench::new(1, 1);
+    let first = bench.started(&[PRINCIPAL]);
+    let run = bench.log[0].1.run;
+    bench.tell(first, PRINCIPAL, LocalEvent::Left(Vec::new()));
+    let second = bench.start(RunPolicy::Resume, &[PRINCIPAL]);
+    bench.machine(second).describe("new");
+    bench.flow();
+    bench.tell(second, PRINCIPAL, LocalEvent::Opened);
+    bench.pass(60.0);
+    assert_eq!(bench.epoch(second, PRINCIPAL), Some((1, 2)));
+    assert!(bench.log.iter().all(|(_, report)| report.schema.is_none()));
+    assert_eq!(bench.machine(second).schema(run), None);
+}

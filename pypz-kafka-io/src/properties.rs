@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pypz_core::channel::{ChannelSpec, Location};
+use pypz_core::channel::{ChannelSpec, Location, METRICS_ENABLED, metrics_problem};
 use rdkafka::ClientConfig;
 
 use crate::security;
@@ -87,9 +87,6 @@ pub(crate) const CONSUMER_ONLY: [&str; 8] = [
     "consume.",
 ];
 
-/// pypz-python's own settings, accepted so that one file serves both; they have no effect here.
-pub(crate) const PYPZ_SETTINGS: [&str; 1] = ["metricsEnabled"];
-
 /// What a channel configures that is not right, each with the mend.
 pub(crate) fn problems(spec: &ChannelSpec) -> Vec<String> {
     let mut problems = bad_addresses(&spec.location);
@@ -103,7 +100,8 @@ pub(crate) fn problems(spec: &ChannelSpec) -> Vec<String> {
     given.sort();
     given.dedup();
     for (key, value) in given {
-        if PYPZ_SETTINGS.contains(&key.as_str()) {
+        if key == METRICS_ENABLED {
+            problems.extend(metrics_problem(value));
             continue;
         }
         if let Some((_, reason)) = RESERVED.iter().find(|(reserved, _)| reserved == key) {
@@ -159,13 +157,12 @@ pub(crate) fn merged(
     configs: impl Iterator<Item = BTreeMap<String, String>>,
 ) -> Result<BTreeMap<String, String>, String> {
     let mut merged: BTreeMap<String, String> = BTreeMap::new();
-    for (key, value) in configs.flatten() {
+    for (key, value) in configs.flatten().filter(|(key, _)| key != METRICS_ENABLED) {
         if merged.get(&key).is_some_and(|known| *known != value) {
             return Err(key);
         }
         merged.insert(key, value);
     }
-    merged.retain(|key, _| !PYPZ_SETTINGS.contains(&key.as_str()));
     Ok(merged)
 }
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use lapin::uri::AMQPUri;
-use pypz_core::channel::{ChannelConfig, ChannelSpec, Location, Pem, pem_problem};
+use pypz_core::channel::{
+    ChannelConfig, ChannelSpec, Location, METRICS_ENABLED, Pem, metrics_problem, pem_problem,
+};
 
 /// The settings of `channelConfig`, each with its default and meaning.
 pub const SETTINGS: [(&str, &str, &str); 7] = [
@@ -43,7 +45,7 @@ pub const SETTINGS: [(&str, &str, &str); 7] = [
 /// pypz-python's own settings, accepted so that one file serves both. The first is what `prefetch` is here.
 const PYPZ_SETTINGS: [&str; 4] = [
     "max_poll_records",
-    "metricsEnabled",
+    METRICS_ENABLED,
     "data_consumer_timeout_sec",
     "status_consumer_timeout_sec",
 ];
@@ -119,6 +121,7 @@ fn setting_problems(location: &Location, key: &str, value: &str) -> Vec<String> 
             }
         }
         known if SETTINGS.iter().any(|(setting, ..)| *setting == known) => {}
+        METRICS_ENABLED => problems.extend(metrics_problem(value)),
         known if PYPZ_SETTINGS.contains(&known) => {}
         _ => {
             let known: Vec<&str> = SETTINGS.iter().map(|(setting, ..)| *setting).collect();

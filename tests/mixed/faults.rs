@@ -1,5 +1,6 @@
-//! What goes wrong with pypz-python, and must not go wrong in silence here.
+//! What goes wrong with pypz-python, and must not go wrong in silence here; and what its ports are told of how things go.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pypz::{ExecutionError, ExitStatus, RunReport};
@@ -89,8 +90,9 @@ async fn leftovers(carrier: Carrier) {
         stage.lines("ledger.0.open", 1).await;
         python(stage.python("w", &[]), &stage).await;
     };
-    let (rust, ()) = tokio::join!(stage.run_rust(), writer);
-    done(&stage, rust);
+    // Whoever fails first is told: the writer waits for the reader.
+    let reader = async { done(&stage, stage.run_rust().await) };
+    tokio::join!(reader, writer);
     assert_eq!(stage.ledger(), (0..10).collect::<Vec<i64>>(), "{}", stage.name);
 }
 
@@ -102,8 +104,8 @@ async fn hostile(carrier: Carrier) {
         stage.channel("hostile").await;
         go(&stage);
     };
-    let (rust, ()) = tokio::join!(stage.run_rust(), attack);
-    done(&stage, rust);
+    let reader = async { done(&stage, stage.run_rust().await) };
+    tokio::join!(reader, attack);
     python(writer, &stage).await;
     assert_eq!(stage.ledger(), (0..10).collect::<Vec<i64>>(), "{}", stage.name);
 }
@@ -115,6 +117,48 @@ async fn tidy(carrier: Carrier) {
     done(&stage, stage.run_rust().await);
     python(writer, &stage).await;
     assert_eq!(stage.channel("objects").await.trim(), "", "{}", stage.name);
+}
+
+/// Of both sides' signs of life, those of ours have the figures that pypz-python's have.
+async fn figures(carrier: Carrier) {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("go").display().to_string();
+    let measured = |node: Node| node.with(">channelConfig", serde_json::json!({"metricsEnabled": true}));
+    let source = Node::source("w", Python, "Text", 10)
+        .with("pauseAfter", 5)
+        .with("goOn", gate.clone());
+    let nodes = vec![
+        measured(source),
+        measured(Node::pass("p", Rust, "Text", "w")),
+        measured(Node::sink("r", Python, "Text", "p")),
+    ];
+    let stage = Stage::new(carrier, "mixed", nodes);
+    let (writer, reader) = (stage.python("w", &[]), stage.python("r", &[]));
+    let look = async {
+        stage.lines("ledger.0", 5).await;
+        for (from, to, ours, theirs) in [
+            ("w", "p", "p.input", "w.output"),
+            ("p", "r", "p.output", "r.input"),
+        ] {
+            let said = stage.channel_between(from, to, "figures").await;
+            let said: BTreeMap<String, Vec<String>> = serde_json::from_str(&said).unwrap();
+            let of = |port: &str| said[&format!("{}.{port}", stage.name)].join(" ");
+            // They have the same but for what the sides are called.
+            let renamed = |figures: String| figures.replace("Read", "Output").replace("received", "sent");
+            assert_eq!(renamed(of(ours)), renamed(of(theirs)));
+            assert!(of(ours).contains(if to == "p" {
+                "averageRecordPerReadCycle"
+            } else {
+                "averageRecordPerOutputCycle"
+            }));
+        }
+        std::fs::write(&gate, "go").unwrap();
+    };
+    let ours = async { done(&stage, stage.run_rust().await) };
+    tokio::join!(ours, look);
+    python(writer, &stage).await;
+    python(reader, &stage).await;
+    assert_eq!(stage.ledger(), (0..10).collect::<Vec<i64>>(), "{}", stage.name);
 }
 
 async fn ahead(carrier: Carrier) {
@@ -139,6 +183,7 @@ cases! {
     a_slow_python_writer_whose_clock_is_ten_minutes_ahead_loses_nothing: ahead;
     a_slow_python_writer_whose_clock_is_ten_minutes_behind_loses_nothing: behind;
     leftovers_of_an_earlier_run_neither_end_a_run_nor_mix_with_it: leftovers;
+    the_signs_of_life_of_measured_ports_have_the_figures_of_pypz_python: figures;
     hostile_status_is_counted_and_costs_nothing_else: hostile;
     nothing_is_left_on_the_broker_of_a_run_that_is_done: tidy;
     a_python_writer_that_never_comes_is_named: absent;

@@ -260,14 +260,19 @@ impl Stage {
 
     /// Runs `channel.py` on the channel of `r`, which `w` writes to, and returns what it printed.
     pub(crate) async fn channel(&self, command: &str) -> String {
+        self.channel_between("w", "r", command).await
+    }
+
+    /// The same on the channel between two operators.
+    pub(crate) async fn channel_between(&self, writer: &str, reader: &str, command: &str) -> String {
         let code = python_code().join("channel.py");
         let mut running = Command::new(python::interpreter());
         running
             .arg(code)
             .args([command, self.transport(), &self.address()])
             .args([
-                format!("{}.r.input", self.name),
-                format!("{}.w.output", self.name),
+                format!("{}.{reader}.input", self.name),
+                format!("{}.{writer}.output", self.name),
             ]);
         let ended = ended(Running::start(&mut running)).await;
         assert_eq!(ended.code, Some(0), "{command}: {}", ended.stderr);

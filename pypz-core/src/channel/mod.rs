@@ -7,6 +7,7 @@
 mod batch;
 mod location;
 pub mod memory;
+mod metrics;
 pub mod partitioning;
 mod pem;
 mod policy;
@@ -21,6 +22,7 @@ mod writer;
 
 pub use batch::{Details, EncodedBatch, EncodedRecord, RawRecord, RecordSink, Run, ValueBatch};
 pub use location::{ChannelConfig, Location, LocationError};
+pub use metrics::{METRICS_ENABLED, metrics_problem};
 pub use pem::{Pem, pem_problem};
 pub use policy::{DEAD_LETTER_HEADERS, LostOffsetPolicy, PoisonPolicy};
 pub use reader::{ChannelReader, Committer, StartAt};

@@ -120,6 +120,11 @@ impl ChannelSession {
         );
         let mut machine = self.shared.lock();
         let revision = machine.revision();
+        if let LocalEvent::Sent(count) | LocalEvent::Received { count, .. } = &event
+            && self.shared.spec.measures(member)
+        {
+            machine.measure(member, self.shared.started.elapsed(), *count);
+        }
         machine.on_local(member, event);
         let urgent = is_event && (!is_count || machine.revision() != revision);
         if urgent {

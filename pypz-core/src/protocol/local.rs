@@ -7,7 +7,7 @@ use super::claim::Stage;
 use super::identity::{MemberId, RunId, Side};
 use super::machine::{Machine, RunPolicy};
 use super::peers::merge_ends;
-use super::plain::{PlainStatus, Told};
+use super::plain::{Cycles, PlainStatus, Told};
 use super::report::{End, MemberRange, MemberState, Report, compact};
 use super::view::Upstream;
 
@@ -68,6 +68,8 @@ pub(super) struct Local {
     /// How many records were sent or received, where there are plain peers; and a reader's position then.
     pub(super) count: Option<u64>,
     counted_at: u64,
+    /// How fast it works, where its port wants that to be told.
+    pub(super) cycles: Cycles,
     /// The last word for plain peers, when it was said, and whether it has come back.
     pub(super) said: Option<PlainStatus>,
     pub(super) said_at: Duration,
@@ -92,6 +94,7 @@ impl Local {
             source: None,
             count: None,
             counted_at: 0,
+            cycles: Cycles::new(),
             said: None,
             said_at: Duration::ZERO,
             word_heard: false,

@@ -48,7 +48,7 @@ pub use identity::{Layout, MemberId, Process, ProcessId, RunId, Side};
 pub use local::LocalEvent;
 pub use machine::{Machine, RunPolicy, Timing};
 pub use peers::MAX_SOURCE_BYTES;
-pub use plain::{Counts, PlainCount, PlainStatus, PlainWord};
+pub use plain::{Counts, Metrics, PlainCount, PlainStatus, PlainWord};
 pub use report::{Covering, End, MemberRange, MemberState, Report};
 pub use schema::MAX_SCHEMA_BYTES;
 pub use view::{Membership, Readiness, Refusal, Siblings, Upstream};

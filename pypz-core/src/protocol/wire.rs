@@ -2,6 +2,8 @@
 //!
 //! pypz-python ignores payload keys that it does not know, and rejects any eighth field.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::identity::{Layout, MemberId, ProcessId, Side};
@@ -59,7 +61,7 @@ pub enum StatusError {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Message {
+struct Message<P> {
     channel_name: String,
     channel_context_name: String,
     #[serde(default)]
@@ -68,7 +70,7 @@ struct Message {
     channel_group_index: u32,
     status: PlainStatus,
     #[serde(default)]
-    payload: Option<Payload>,
+    payload: Option<P>,
     #[serde(default)]
     timestamp: Option<serde_json::Number>,
 }
@@ -88,6 +90,33 @@ struct Payload {
         skip_serializing_if = "Option::is_none"
     )]
     received: Option<u64>,
+}
+
+/// The payload of a member's sign of life, with the figures that pypz-python's have.
+#[derive(Serialize)]
+struct Sign {
+    #[serde(flatten)]
+    said: Payload,
+    #[serde(flatten)]
+    metrics: BTreeMap<&'static str, f64>,
+}
+
+/// What pypz-python calls the figures of [`Metrics`].
+const fn figures(side: Side) -> [&'static str; 4] {
+    match side {
+        Side::Readers => [
+            "elapsedTimeSinceLastReadCycleMs",
+            "averageTimePerReadCycleMs",
+            "averageTimePerReadRecordMs",
+            "averageRecordPerReadCycle",
+        ],
+        Side::Writers => [
+            "elapsedTimeSinceLastOutputCycleMs",
+            "averageTimePerOutputCycleMs",
+            "averageTimePerOutputRecordMs",
+            "averageRecordPerOutputCycle",
+        ],
+    }
 }
 
 /// What a status message says.
@@ -129,11 +158,18 @@ pub fn encode(layout: &Layout, side: Side, report: Report, timestamp: i64) -> St
 #[must_use]
 pub fn encode_word(layout: &Layout, word: &PlainWord, timestamp: i64) -> StatusRecord {
     // Only signs of life have a payload.
-    let payload = (word.status == PlainStatus::HealthCheck).then_some(Payload {
-        pypz: None,
-        pypz_process: word.process,
-        sent: word.sent,
-        received: word.received,
+    let payload = (word.status == PlainStatus::HealthCheck).then(|| Sign {
+        said: Payload {
+            pypz: None,
+            pypz_process: word.process,
+            sent: word.sent,
+            received: word.received,
+        },
+        metrics: word
+            .metrics
+            .iter()
+            .flat_map(|metrics| figures(word.member.side).into_iter().zip(metrics.figures()))
+            .collect(),
     });
     StatusRecord {
         side: word.member.side,
@@ -153,7 +189,7 @@ fn message(
     layout: &Layout,
     speaker: MemberId,
     status: PlainStatus,
-    payload: Option<Payload>,
+    payload: Option<impl Serialize>,
     timestamp: i64,
 ) -> Vec<u8> {
     let (group, index) = layout.group(speaker);
@@ -182,7 +218,8 @@ pub fn decode(layout: &Layout, side: Side, bytes: &[u8]) -> Result<Heard, Status
     let malformed = |reason: String| StatusError::Malformed {
         reason: crate::error::plain(&reason),
     };
-    let message: Message = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+    let message: Message<Payload> =
+        serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
     if message.channel_name != *layout.channel {
         return Err(StatusError::ForeignChannel);
     }
@@ -197,6 +234,7 @@ pub fn decode(layout: &Layout, side: Side, bytes: &[u8]) -> Result<Heard, Status
             sent: payload.sent,
             received: payload.received,
             process: payload.pypz_process,
+            metrics: None,
         }));
     };
     let count = layout.len(side);
@@ -235,9 +273,11 @@ fn is_in_order(report: &Report) -> bool {
 mod tests {
     use super::super::acknowledged::{Acknowledgements, Numbers};
     use super::super::identity::{Process, RunId};
+    use super::super::plain::Metrics;
     use super::super::report::{MemberRange, MemberState};
     use super::*;
     use proptest::prelude::*;
+    use std::time::Duration;
 
     fn layout() -> Layout {
         let name = |n: u32| {
@@ -307,6 +347,43 @@ mod tests {
         let sign = sign_of_life(&layout(), MemberId::reader(1), 12);
         let sign: serde_json::Map<_, _> = serde_json::from_slice(&sign).unwrap();
         assert!(sign.keys().eq(message.keys()) && sign["payload"] == serde_json::json!({}));
+    }
+
+    #[test]
+    fn a_sign_of_life_has_the_figures_of_pypz_python_where_they_are_wanted() {
+        let metrics = Metrics {
+            current: Duration::from_micros(1_500),
+            cycles: 2,
+            took: Duration::from_millis(30),
+            records: 60,
+        };
+        let payload = |member, metrics| {
+            let word = PlainWord {
+                metrics,
+                sent: Some(70),
+                ..PlainWord::bare(member, PlainStatus::HealthCheck)
+            };
+            let bytes = encode_word(&layout(), &word, 12).bytes;
+            let said = PlainWord {
+                metrics: None,
+                ..word
+            };
+            assert_eq!(decode(&layout(), member.side, &bytes), Ok(Heard::Word(said)));
+            let message: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            message["payload"].clone()
+        };
+        let plain = serde_json::json!({"sentRecordCount": 70});
+        assert_eq!(payload(MemberId::writer(0), None), plain);
+        let expected = serde_json::json!({
+            "sentRecordCount": 70,
+            "elapsedTimeSinceLastOutputCycleMs": 1.5,
+            "averageTimePerOutputCycleMs": 15.0,
+            "averageTimePerOutputRecordMs": 0.5,
+            "averageRecordPerOutputCycle": 30.0,
+        });
+        assert_eq!(payload(MemberId::writer(0), Some(metrics)), expected);
+        let of_reader = payload(MemberId::reader(1), Some(metrics));
+        assert_eq!(of_reader["averageTimePerReadRecordMs"], 0.5);
     }
 
     #[test]

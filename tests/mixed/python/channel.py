@@ -3,6 +3,7 @@
 objects    prints the channel's objects that are there, one a line
 leftovers  makes the channel as a run of pypz-python would, with 100 records and 100,000 words of status
 hostile    puts into the writers' status what nobody should send
+figures    prints which figures the signs of life of both sides have, as JSON, once both have counted records
 """
 
 import json
@@ -54,6 +55,13 @@ class Kafka:
     def flush(self):
         self.producer().flush()
 
+    def words(self):
+        from kafka import KafkaConsumer
+
+        consumer = KafkaConsumer(*self.status.values(), bootstrap_servers=self.address, auto_offset_reset="earliest")
+        for record in consumer:
+            yield record.value
+
 
 class RabbitMq:
     def __init__(self, address, channel):
@@ -99,6 +107,18 @@ class RabbitMq:
     def flush(self):
         # A channel does one thing after the other.
         self.opened.queue_declare(self.channel, passive=True)
+
+    def words(self):
+        said = []
+        self.opened.basic_qos(0, 100, False)
+        for stream in self.status.values():
+            self.opened.basic_consume(stream, callback=said.append, arguments={"x-stream-offset": "first"})
+        while True:
+            self.connection.drain_events(timeout=60)
+            while said:
+                message = said.pop(0)
+                self.opened.basic_ack(message.delivery_tag)
+                yield message.body
 
 
 def word(channel, port, status, payload=None, **more):
@@ -157,6 +177,19 @@ def hostile(broker, channel, writer):
     broker.flush()
 
 
+def figures(broker):
+    found = {}
+    for said in broker.words():
+        said = json.loads(said)
+        payload = said["payload"] or {}
+        # pypz-python has averages of nothing before it has a count.
+        has_count = "sentRecordCount" in payload or "receivedRecordCount" in payload
+        if has_count and any(figure.startswith("average") for figure in payload):
+            found[said["channel_context_name"]] = sorted(figure for figure in payload if not figure.startswith("pypz"))
+        if len(found) == 2:
+            return found
+
+
 if __name__ == "__main__":
     command, transport, address, channel, writer = sys.argv[1:]
     broker = {"kafka": Kafka, "amqp": RabbitMq}[transport](address, channel)
@@ -164,5 +197,7 @@ if __name__ == "__main__":
         print("\n".join(broker.objects()))
     elif command == "leftovers":
         leftovers(broker, channel, writer)
+    elif command == "figures":
+        print(json.dumps(figures(broker)))
     else:
         hostile(broker, channel, writer)

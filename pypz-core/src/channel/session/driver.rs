@@ -153,6 +153,11 @@ fn publish(
     timestamp: i64,
 ) {
     let layout = &shared.spec.layout;
+    for word in &words {
+        if let Some(metrics) = &word.metrics {
+            tracing::debug!(port = layout.name(word.member), ?metrics, "sign of life");
+        }
+    }
     let words = words.iter().map(|word| encode_word(layout, word, timestamp));
     let reports = reports
         .into_iter()

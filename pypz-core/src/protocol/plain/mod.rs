@@ -16,12 +16,15 @@
 
 mod acknowledge;
 mod arrived;
+mod cycles;
 mod hear;
 mod peers;
 mod speak;
 mod word;
 
 pub(super) use acknowledge::Told;
+pub(super) use cycles::Cycles;
+pub use cycles::Metrics;
 pub use hear::{Counts, PlainCount};
 pub(super) use peers::PlainPeers;
 pub use word::{PlainStatus, PlainWord};

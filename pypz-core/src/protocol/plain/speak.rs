@@ -41,6 +41,7 @@ impl Machine {
                 sent: local.count.filter(|_| side == Side::Writers),
                 received: local.count.filter(|_| side == Side::Readers),
                 process: Some(process),
+                metrics: local.cycles.metrics(now),
                 ..PlainWord::bare(*member, PlainStatus::HealthCheck)
             };
             let news = local.news(now, heartbeat);

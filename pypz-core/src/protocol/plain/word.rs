@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cycles::Metrics;
 use crate::protocol::identity::{MemberId, ProcessId};
 use crate::protocol::report::MemberState;
 
@@ -53,6 +54,8 @@ pub struct PlainWord {
     pub received: Option<u64>,
     /// The process, if the member is ours: plain members say none.
     pub process: Option<ProcessId>,
+    /// How fast a member of ours is, in a sign of life, where its port has `metricsEnabled`. What others say of it is not kept.
+    pub metrics: Option<Metrics>,
 }
 
 impl PlainWord {
@@ -65,6 +68,7 @@ impl PlainWord {
             sent: None,
             received: None,
             process: None,
+            metrics: None,
         }
     }
 }

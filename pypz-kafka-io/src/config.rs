@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pypz_core::channel::{ChannelSpec, Location, TransactionScope};
+use pypz_core::channel::{ChannelSpec, Location, METRICS_ENABLED, TransactionScope};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 use crate::clients::{Clients, Producing};
-use crate::properties::{CONSUMER_ONLY, PRODUCER_ONLY, PYPZ_SETTINGS};
+use crate::properties::{CONSUMER_ONLY, PRODUCER_ONLY};
 use crate::security;
 
 /// How long a transaction may be open, if nothing says otherwise.
@@ -156,8 +156,12 @@ pub(crate) fn consumer(
     );
     config.set("fetch.queue.backoff.ms", "2");
     // One fetch at a time: a partition whose queue was full when it was sent waits until the others have records, or for this
-    // long. A fetch names every partition, so that of a thousand does not go out that often.
-    config.set("fetch.wait.max.ms", (partitions / 2).clamp(50, 500).to_string());
+    // long. One alone waits for nobody, and a fetch names every partition, so that of a thousand does not go out that often.
+    let wait = match partitions {
+        0 | 1 => 100,
+        many => (many / 2).clamp(50, 500),
+    };
+    config.set("fetch.wait.max.ms", wait.to_string());
     config.set(
         "fetch.message.max.bytes",
         spec.max_record_bytes.clamp(1 << 20, 1_000_000_000).to_string(),
@@ -167,7 +171,7 @@ pub(crate) fn consumer(
         .iter()
         .filter(|(key, _)| !is_one_of(key, &PRODUCER_ONLY))
     {
-        if !PYPZ_SETTINGS.contains(&key.as_str()) {
+        if key != METRICS_ENABLED {
             set(&mut config, key, value);
         }
     }

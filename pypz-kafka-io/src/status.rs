@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use pypz_core::ChannelError;
@@ -28,8 +28,11 @@ use crate::watch::TopicWatch;
 /// How many status events of a channel may wait.
 const EVENTS: usize = 1_024;
 
-/// How long one poll waits; a stop waits for it.
+/// How long one poll waits; a stop waits for it. Last words come shortly before a stop, so that it is shorter for a while after a
+/// message.
 const POLL: Duration = Duration::from_millis(20);
+const POLL_WHEN_QUIET: Duration = Duration::from_millis(100);
+const QUIET_AFTER: Duration = Duration::from_millis(300);
 
 /// The key that every status record has, and without which pypz-python passes it over.
 const KEY: &str = "state";
@@ -76,11 +79,18 @@ impl StatusHub {
         let consumer = Arc::new(consumer);
         let listeners: Arc<Mutex<HashMap<String, Listening>>> = Arc::default();
         let (polled, heard) = (Arc::clone(&consumer), Arc::clone(&listeners));
-        let polling = Polling::start("pypz-kafka-stat", move || match polled.poll(POLL) {
-            Some(Ok(message)) => dispatch(&mut lock(&heard), &message),
-            // A broker that is away is silence; whoever waits for something has a deadline and the cause.
-            Some(Err(error)) => tracing::debug!("status: {}", words(&error)),
-            None => {}
+        let mut last = Instant::now();
+        let polling = Polling::start("pypz-kafka-stat", move || {
+            let is_quiet = last.elapsed() >= QUIET_AFTER;
+            match polled.poll(if is_quiet { POLL_WHEN_QUIET } else { POLL }) {
+                Some(Ok(message)) => {
+                    last = Instant::now();
+                    dispatch(&mut lock(&heard), &message);
+                }
+                // A broker that is away is silence; whoever waits for something has a deadline and the cause.
+                Some(Err(error)) => tracing::debug!("status: {}", words(&error)),
+                None => {}
+            }
         })?;
         Ok(Self {
             consumer,

@@ -46,6 +46,11 @@ fn producer_config() -> ClientConfig {
 fn consumer(group: &str, partitions: usize) -> BaseConsumer {
     let mut config = config();
     let share = (65_536 / partitions).max(16).to_string();
+    let wait = if partitions == 1 {
+        100
+    } else {
+        (partitions / 2).clamp(50, 500)
+    };
     let least = (100_000 / partitions).max(100).to_string();
     for (name, value) in [
         ("group.id", group),
@@ -53,7 +58,7 @@ fn consumer(group: &str, partitions: usize) -> BaseConsumer {
         ("enable.auto.offset.store", "false"),
         ("auto.offset.reset", "error"),
         ("fetch.queue.backoff.ms", "2"),
-        ("fetch.wait.max.ms", &(partitions / 2).clamp(50, 500).to_string()),
+        ("fetch.wait.max.ms", &wait.to_string()),
         ("queued.max.messages.kbytes", &share),
         ("queued.min.messages", &least),
     ] {

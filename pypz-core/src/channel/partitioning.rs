@@ -20,9 +20,6 @@ const SPREAD_EVENLY_BELOW: usize = 256;
 /// The longest run of round robin.
 const LONGEST_RUN: usize = 1_000;
 
-/// Of a burst a run is at most this part of what each partition got, so that none gets much more than another.
-const SHARE_OF_BURST: usize = 8;
-
 /// Chooses partitions for one writer of one channel.
 #[derive(Debug)]
 pub struct Partitioner {
@@ -30,8 +27,6 @@ pub struct Partitioner {
     partitions: u32,
     next: u32,
     longest_run: usize,
-    /// Records in a row before which others waited; what was before counts half each time that few did.
-    burst: usize,
 }
 
 impl Partitioner {
@@ -44,7 +39,6 @@ impl Partitioner {
             partitions,
             next: start % partitions,
             longest_run: LONGEST_RUN,
-            burst: 0,
         }
     }
 
@@ -93,7 +87,11 @@ impl Partitioner {
                 }
             }
             Partitioning::RoundRobin => {
-                let step = self.step(records, waiting);
+                let at_hand = records + waiting;
+                let step = match at_hand {
+                    few if few < SPREAD_EVENLY_BELOW => 1,
+                    many => (many / self.partitions as usize).clamp(1, self.longest_run),
+                };
                 let mut left = records;
                 while left > 0 {
                     let records = step.min(left);
@@ -104,22 +102,6 @@ impl Partitioner {
                     self.next = (self.next + 1) % self.partitions;
                     left -= records;
                 }
-            }
-        }
-    }
-
-    /// How many records go to one partition before it is the next one's turn: the more, the fewer requests and wake-ups. But each
-    /// partition is to get its share of what is sent at once, and of a burst.
-    fn step(&mut self, records: usize, waiting: usize) -> usize {
-        if waiting < SPREAD_EVENLY_BELOW {
-            self.burst /= 2;
-        }
-        self.burst = self.burst.saturating_add(records);
-        match records + waiting {
-            few if few < SPREAD_EVENLY_BELOW => 1,
-            many => {
-                let shared = many.max(self.burst / SHARE_OF_BURST);
-                (shared / self.partitions as usize).clamp(1, self.longest_run)
             }
         }
     }
@@ -216,29 +198,6 @@ mod tests {
         assert_eq!(shares(&[1; 30], 4), [8, 8, 7, 7]);
         assert_eq!(shares(&[30], 4), [8, 8, 7, 7]);
         assert_eq!(shares(&[7, 3, 20], 4), [8, 8, 7, 7]);
-    }
-
-    #[test]
-    fn runs_grow_with_a_burst_in_which_nobody_is_a_quarter_off_the_mean_and_shrink_behind_it() {
-        for (partitions, longest) in [(4, 1_000), (100, 500), (1_000, 50)] {
-            let mut partitioner = Partitioner::new(Partitioning::RoundRobin, partitions, 0);
-            let (mut runs, mut shares) = (Vec::new(), vec![0_usize; partitions as usize]);
-            for _ in 0..400 {
-                partitioner.assign(1_000, 1_000, |_| None, &mut runs);
-                runs.iter()
-                    .for_each(|run| shares[run.partition as usize] += run.records);
-            }
-            assert_eq!(runs[0].records, longest, "{partitions}");
-            let mean = 400_000 / partitions as usize;
-            assert!(
-                shares.iter().all(|share| share.abs_diff(mean) * 4 <= mean),
-                "{shares:?}"
-            );
-            for _ in 0..20 {
-                partitioner.assign(1_000, 0, |_| None, &mut runs);
-            }
-            assert_eq!(runs[0].records, 1_000 / partitions as usize, "{partitions}");
-        }
     }
 
     proptest! {

@@ -88,19 +88,22 @@ pub(super) fn translation(from: &str, to: &str) -> Result<Option<Translation>, S
     Ok(Some(translation.dropping(dropped)))
 }
 
-/// A schema that lives as long as the process, in which there are as many as a channel has had builds.
+/// A schema that lives as long as the process, in which there are as many as its channels have had builds.
 fn parsed(text: &str) -> Result<&'static Schema, String> {
     static SCHEMAS: OnceLock<Mutex<HashMap<String, &'static Schema>>> = OnceLock::new();
-    let schemas = SCHEMAS.get_or_init(Mutex::default).lock();
-    let mut schemas = schemas.unwrap_or_else(PoisonError::into_inner);
-    if let Some(schema) = schemas.get(text) {
+    let schemas = || {
+        let schemas = SCHEMAS.get_or_init(Mutex::default).lock();
+        schemas.unwrap_or_else(PoisonError::into_inner)
+    };
+    let known = schemas().get(text).copied();
+    if let Some(schema) = known {
         return Ok(schema);
     }
+    size::check(text)?;
     let schema = Schema::parse_str(text).map_err(|error| format!("not an Avro schema: {error}"))?;
-    size::check(&schema)?;
-    let schema: &'static Schema = Box::leak(Box::new(schema));
-    schemas.insert(text.to_owned(), schema);
-    Ok(schema)
+    Ok(schemas()
+        .entry(text.to_owned())
+        .or_insert_with(|| Box::leak(Box::new(schema))))
 }
 
 impl Step {

@@ -5,6 +5,7 @@ use apache_avro::schema::{EnumSchema, Name, RecordField, RecordSchema};
 
 use super::super::bounds::Bounds;
 use super::default::write_default;
+use super::size::MAX_PARTS;
 use super::{Source, Step, kind};
 
 /// Why there is no plan: the way to what differs, innermost first, and what that is.
@@ -21,6 +22,8 @@ pub(super) struct Planner {
     /// Those of them that were met again, inside of themselves, and taken for the same.
     taken_for_same: Vec<(&'static Name, &'static Name)>,
     pub(super) dropped: Vec<String>,
+    /// How many steps there may still be.
+    left: usize,
 }
 
 impl Planner {
@@ -31,6 +34,7 @@ impl Planner {
             within: Vec::new(),
             taken_for_same: Vec::new(),
             dropped: Vec::new(),
+            left: MAX_PARTS,
         }
     }
 
@@ -38,6 +42,13 @@ impl Planner {
     pub(super) fn step(&mut self, from: &'static Schema, to: &'static Schema) -> Planned<Step> {
         let (from, to) = (self.from.resolve(from), self.to.resolve(to));
         let differs = || Err(Differs(Vec::new(), format!("{} is no {}", kind(from), kind(to))));
+        let Some(left) = self.left.checked_sub(1) else {
+            return Err(Differs(
+                Vec::new(),
+                format!("there are more than {MAX_PARTS} parts to compare"),
+            ));
+        };
+        self.left = left;
         match (from, to) {
             (Schema::Union(branches), _) => {
                 let steps = branches
@@ -114,7 +125,7 @@ impl Planner {
         }
         self.within.push(pair);
         let sources = to.fields.iter().map(|field| {
-            let source = self.source(from, field);
+            let source = self.source(from, to, field);
             source.map_err(|Differs(mut path, reason)| {
                 path.push(field.name.clone());
                 Differs(path, reason)
@@ -142,10 +153,20 @@ impl Planner {
         Ok(Step::Record { from, to: sources })
     }
 
-    fn source(&mut self, from: &'static RecordSchema, field: &'static RecordField) -> Planned<Source> {
+    fn source(
+        &mut self,
+        from: &'static RecordSchema,
+        to: &'static RecordSchema,
+        field: &'static RecordField,
+    ) -> Planned<Source> {
         let named = |name: &String| from.fields.iter().position(|field| field.name == *name);
-        // The specification knows aliases of the reader only; a writer of a later build has them, too.
-        let known_as = || from.fields.iter().position(|of| of.aliases.contains(&field.name));
+        // The specification knows aliases of the reader only; a writer of a later build has them, too. What goes by its own name
+        // is not meant by an alias.
+        let is_read = |of: &RecordField| to.fields.iter().any(|field| field.name == of.name);
+        let known_as = || {
+            let mut fields = from.fields.iter();
+            fields.position(|of| of.aliases.contains(&field.name) && !is_read(of))
+        };
         let found = named(&field.name)
             .or_else(|| field.aliases.iter().find_map(named))
             .or_else(known_as);

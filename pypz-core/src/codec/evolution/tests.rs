@@ -402,5 +402,27 @@ fn a_schema_that_stands_for_more_than_anybody_can_go_over_is_refused_at_once() {
     assert!(translation(&twice(10), &twice(9)).is_ok());
     for types in [60, 500] {
         assert!(refused(&twice(types), "\"int\"").contains("parts"), "{types}");
+        let with_defaults = twice(types).replace("\"name\":\"a\",", "\"name\":\"a\",\"default\":{},");
+        assert!(refused(&with_defaults, "\"int\"").contains("parts"), "{types}");
     }
+    // A few items of which each has a few items, and so on.
+    let mut items = r#"{"type":"record","name":"T0","fields":[]}"#.to_owned();
+    for at in 1..30 {
+        items = format!(
+            r#"{{"type":"record","name":"T{at}","fields":[{{"name":"f","type":{{"type":"array","items":{items}}},"default":[{{}},{{}},{{}}]}}]}}"#
+        );
+    }
+    assert!(refused(&items, "\"int\"").contains("parts"));
+    let again = r#"{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"record","name":"R","fields":[]}}]}"#;
+    assert!(refused(again, "\"int\"").contains("R is defined twice"));
+}
+
+#[test]
+fn a_field_that_goes_by_its_own_name_is_not_another_one_by_an_alias() {
+    let old = r#"{"type":"record","name":"R","fields":[{"name":"amount","type":"int","aliases":["price"]}]}"#;
+    let new = r#"{"type":"record","name":"R","fields":[{"name":"amount","type":"int"},{"name":"price","type":"int","default":7}]}"#;
+    let mut translation = translation(old, new).unwrap().unwrap();
+    let mut read = Vec::new();
+    translation.apply(&[4], &mut read).unwrap();
+    assert_eq!(read, [4, 14]);
 }

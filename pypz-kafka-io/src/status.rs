@@ -28,10 +28,13 @@ use crate::watch::TopicWatch;
 /// How many status events of a channel may wait.
 const EVENTS: usize = 1_024;
 
-/// How long one poll waits; a stop waits for it. Last words come shortly before a stop, so that it is shorter for a while after a
-/// message.
+/// How long one poll waits; a stop waits for it.
 const POLL: Duration = Duration::from_millis(20);
+
+/// How long it waits while nobody speaks: last words come shortly before a stop.
 const POLL_WHEN_QUIET: Duration = Duration::from_millis(100);
+
+/// How long nobody has spoken then.
 const QUIET_AFTER: Duration = Duration::from_millis(300);
 
 /// The key that every status record has, and without which pypz-python passes it over.

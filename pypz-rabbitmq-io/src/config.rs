@@ -43,9 +43,8 @@ pub const SETTINGS: [(&str, &str, &str); 7] = [
 ];
 
 /// pypz-python's own settings, accepted so that one file serves both. The first is what `prefetch` is here.
-const PYPZ_SETTINGS: [&str; 4] = [
+const PYPZ_SETTINGS: [&str; 3] = [
     "max_poll_records",
-    METRICS_ENABLED,
     "data_consumer_timeout_sec",
     "status_consumer_timeout_sec",
 ];

@@ -6,11 +6,15 @@ use crate::protocol::{MemberId, Side};
 /// The setting's name in `channelConfig`.
 pub const METRICS_ENABLED: &str = "metricsEnabled";
 
-/// What is wrong with the value of [`METRICS_ENABLED`].
+/// What is wrong with the value of [`METRICS_ENABLED`]. Python's own spellings are as good.
 #[must_use]
 pub fn metrics_problem(value: &str) -> Option<String> {
-    let is_known = matches!(value, "true" | "false");
+    let is_known = is_true(value) || matches!(value, "false" | "False" | "0");
     (!is_known).then(|| format!("channelConfig: '{METRICS_ENABLED}' takes true or false"))
+}
+
+fn is_true(value: &str) -> bool {
+    matches!(value, "true" | "True" | "1")
 }
 
 impl ChannelSpec {
@@ -23,6 +27,6 @@ impl ChannelSpec {
         };
         config
             .and_then(|config| config.get(METRICS_ENABLED))
-            .is_some_and(|value| value == "true")
+            .is_some_and(|value| is_true(value))
     }
 }

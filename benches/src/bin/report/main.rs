@@ -153,8 +153,8 @@ const PARTS: [(&str, &str, &str); 13] = [
 const WHY: &str = "\
 ## Where a target is not met
 
-Profiles by `perf`, on the machine above, on which the broker, the clients and the operators share two cores: what is measured is the
-processor time of all of them together.
+Profiles by `perf`, taken in November 2026 on two cores which the broker, the clients and the operators shared: what is measured is the
+processor time of all of them together. The figures here are of those profiles, not of the last run.
 
 - **Small records on several partitions of Kafka.** Of 2,000,000 records of 100 B on 4 partitions the bare producer makes about 2,000
   requests and the bare consumer 450; ours make 3,400 to 3,900 and 1,500 (`sendmsg` by thread), and each costs a fifth of a millisecond in

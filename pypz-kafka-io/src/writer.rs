@@ -1,7 +1,7 @@
 //! The writing end of a channel on Kafka.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use pypz_core::ChannelError;
@@ -70,6 +70,7 @@ impl ChannelWriter for KafkaChannelWriter {
         self.acknowledgements.check()?;
         fail_point::pass("kafka.produce");
         let block = self.acknowledgements.block();
+        let now = now();
         let mut written = 0_u32;
         let (mut failed, is_plain) = (None, self.spec.has_plain_readers());
         'runs: for (partition, range) in Run::from(runs, from) {
@@ -77,7 +78,7 @@ impl ChannelWriter for KafkaChannelWriter {
             let key = is_plain.then(|| partition.to_string());
             let partition = i32::try_from(partition).unwrap_or(i32::MAX);
             for index in range {
-                let mut record = record(self.spec.name(), partition, batch, index, &block);
+                let mut record = record(self.spec.name(), partition, now, batch, index, &block);
                 if let Some(key) = &key {
                     record = record.key(key.as_bytes());
                 }
@@ -120,16 +121,24 @@ impl ChannelWriter for KafkaChannelWriter {
     async fn close(&mut self) {}
 }
 
+/// Milliseconds since the Unix epoch. The client would read the clock for each record.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
 /// A record as the client takes it: everything borrowed, the client copies.
 fn record<'a>(
     topic: &'a str,
     partition: i32,
+    now: i64,
     batch: &'a EncodedBatch,
     index: usize,
     block: &Arc<Block>,
 ) -> BaseRecord<'a, [u8], [u8], Arc<Block>> {
     let record = BaseRecord::with_opaque_to(topic, Arc::clone(block))
         .partition(partition)
+        .timestamp(now)
         .payload(batch.payload(index));
     let Some(Details {
         key,

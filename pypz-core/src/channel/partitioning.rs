@@ -5,7 +5,7 @@ use super::{EncodedBatch, Run};
 /// How the records of a connection find their replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Partitioning {
-    /// In turn. One by one while little is waiting; in growing runs, up to 1,000, when the channel is saturated.
+    /// In turn. One by one while little is waiting; in growing runs, up to 1,000, the more is waiting and the longer that goes on.
     #[default]
     RoundRobin,
     /// By the record's key: all records of a key go to one replica, in order. Records without a key are refused.
@@ -17,6 +17,9 @@ pub enum Partitioning {
 /// Below so many waiting records round robin goes one by one, so that few records spread evenly.
 const SPREAD_EVENLY_BELOW: usize = 256;
 
+/// A run is at most this part of what a partition has got of the burst on the average: a half.
+const SHARE_OF_BURST: usize = 2;
+
 /// The longest run of round robin.
 const LONGEST_RUN: usize = 1_000;
 
@@ -27,6 +30,10 @@ pub struct Partitioner {
     partitions: u32,
     next: u32,
     longest_run: usize,
+    /// How many records of the run that `next` is getting are to come.
+    left_of_run: usize,
+    /// Records in a row before which others waited.
+    burst: usize,
 }
 
 impl Partitioner {
@@ -39,6 +46,8 @@ impl Partitioner {
             partitions,
             next: start % partitions,
             longest_run: LONGEST_RUN,
+            left_of_run: 0,
+            burst: 0,
         }
     }
 
@@ -87,22 +96,43 @@ impl Partitioner {
                 }
             }
             Partitioning::RoundRobin => {
-                let at_hand = records + waiting;
-                let step = match at_hand {
-                    few if few < SPREAD_EVENLY_BELOW => 1,
-                    many => (many / self.partitions as usize).clamp(1, self.longest_run),
-                };
+                let longest = self.longest_run(records, waiting);
                 let mut left = records;
+                self.left_of_run = self.left_of_run.min(longest);
                 while left > 0 {
-                    let records = step.min(left);
+                    if self.left_of_run == 0 {
+                        self.left_of_run = longest;
+                    }
+                    let records = self.left_of_run.min(left);
                     runs.push(Run {
                         partition: self.next,
                         records,
                     });
-                    self.next = (self.next + 1) % self.partitions;
                     left -= records;
+                    self.left_of_run -= records;
+                    if self.left_of_run == 0 {
+                        self.next = (self.next + 1) % self.partitions;
+                    }
                 }
             }
+        }
+    }
+
+    /// How many records go to one partition before it is the next one's turn: the more, the fewer requests. But each partition is to
+    /// get its share of what is sent at once, and of a burst. A burst is over when everything before is acknowledged; what was before
+    /// few waited counts half.
+    fn longest_run(&mut self, records: usize, waiting: usize) -> usize {
+        let partitions = self.partitions as usize;
+        self.burst = match waiting {
+            0 => 0,
+            few if few < SPREAD_EVENLY_BELOW => self.burst / 2,
+            _ => self.burst,
+        };
+        let enough = self.longest_run * partitions * SHARE_OF_BURST;
+        self.burst = (self.burst + records).min(enough);
+        match records + waiting {
+            few if few < SPREAD_EVENLY_BELOW => 1,
+            many => (many.max(self.burst / SHARE_OF_BURST) / partitions).clamp(1, self.longest_run),
         }
     }
 
@@ -198,6 +228,45 @@ mod tests {
         assert_eq!(shares(&[1; 30], 4), [8, 8, 7, 7]);
         assert_eq!(shares(&[30], 4), [8, 8, 7, 7]);
         assert_eq!(shares(&[7, 3, 20], 4), [8, 8, 7, 7]);
+    }
+
+    #[test]
+    fn runs_grow_with_a_burst_and_what_comes_when_it_is_over_is_spread_evenly() {
+        for (partitions, longest) in [(4, 1_000), (100, 1_000), (1_000, 200)] {
+            let mut partitioner = Partitioner::new(Partitioning::RoundRobin, partitions, 0);
+            let (mut runs, mut shares) = (Vec::new(), vec![0_usize; partitions as usize]);
+            for _ in 0..400 {
+                partitioner.assign(1_000, 1_000, |_| None, &mut runs);
+                runs.iter()
+                    .for_each(|run| shares[run.partition as usize] += run.records);
+            }
+            assert_eq!(partitioner.longest_run(1_000, 1_000), longest, "{partitions}");
+            let mean = 400_000 / partitions as usize;
+            assert!(
+                shares.iter().all(|share| (mean / 3..mean * 2).contains(share)),
+                "{shares:?}"
+            );
+            partitioner.assign(1_000, 0, |_| None, &mut runs);
+            let most = runs.iter().map(|run| run.records).max();
+            assert_eq!(most, Some(1_000 / partitions as usize), "{partitions}");
+        }
+    }
+
+    #[test]
+    fn a_run_goes_on_in_the_next_batch_so_that_no_length_of_batches_favours_a_partition() {
+        for batch in [999, 1_001, 1_024, 1_500] {
+            let mut partitioner = Partitioner::new(Partitioning::RoundRobin, 2, 0);
+            let (mut runs, mut shares) = (Vec::new(), [0_usize; 2]);
+            for _ in 0..1_000 {
+                partitioner.assign(batch, 100_000, |_| None, &mut runs);
+                runs.iter()
+                    .for_each(|run| shares[run.partition as usize] += run.records);
+            }
+            assert!(
+                shares[0].abs_diff(shares[1]) <= LONGEST_RUN,
+                "{batch}: {shares:?}"
+            );
+        }
     }
 
     proptest! {

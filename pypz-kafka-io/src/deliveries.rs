@@ -1,16 +1,20 @@
-//! The context of a producer of data: counts deliveries, and wakes writers that wait for room.
+//! The context of a producer of data: counts deliveries, wakes writers that wait for room, knows which topics are known.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::client::ClientContext;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 
 use crate::acknowledge::Block;
 use crate::trouble::Trouble;
+
+/// How fetching a topic's metadata went.
+type Fetched = OnceCell<Result<(), KafkaError>>;
 
 /// The context of a producer of data.
 pub(crate) struct Deliveries {
@@ -18,6 +22,8 @@ pub(crate) struct Deliveries {
     room: Notify,
     full: AtomicBool,
     delivered: AtomicUsize,
+    /// Topics whose metadata the producer has, or is about to have.
+    topics: Mutex<HashMap<String, Arc<Fetched>>>,
 }
 
 impl Deliveries {
@@ -27,7 +33,21 @@ impl Deliveries {
             room: Notify::new(),
             full: AtomicBool::new(false),
             delivered: AtomicUsize::new(0),
+            topics: Mutex::default(),
         }
+    }
+
+    /// Fetches a topic's metadata for the first writer that asks; the others wait for it, and fail as it does.
+    pub(crate) async fn know(
+        &self,
+        topic: &str,
+        fetch: impl Future<Output = Result<(), KafkaError>> + Send,
+    ) -> Result<(), KafkaError> {
+        let known = {
+            let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(topics.entry(topic.to_owned()).or_default())
+        };
+        known.get_or_init(|| fetch).await.clone()
     }
 
     /// Notes that the client's queue was full.

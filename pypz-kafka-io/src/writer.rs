@@ -60,8 +60,10 @@ impl ChannelWriter for KafkaChannelWriter {
     async fn open(&mut self) -> Result<(), ChannelError> {
         let (producer, topic) = (self.producer.clone(), self.spec.name().to_owned());
         // Metadata first: an idempotent producer otherwise waits half a second before its first record.
-        let fetched = blocking(move || producer.client().fetch_metadata(Some(&topic), REQUEST).map(drop));
-        fetched
+        let fetch = blocking(move || producer.client().fetch_metadata(Some(&topic), REQUEST).map(drop));
+        self.producer
+            .context()
+            .know(self.spec.name(), fetch)
             .await
             .map_err(|error| self.clients.failed(self.spec.name(), "fetching metadata", &error))
     }

@@ -34,14 +34,18 @@ fn base(location: &Location, user: &BTreeMap<String, String>, not_for: &[&str]) 
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", location.address().trim_end_matches('/'));
     config.set("client.id", "pypz");
+    // What somebody deletes stays deleted.
+    config.set("allow.auto.create.topics", "false");
     // Why a connection failed is a line of this level to librdkafka, and often no error.
     config.set_log_level(RDKafkaLogLevel::Info);
     // A new topic is looked for again soon.
     config.set("topic.metadata.refresh.fast.interval.ms", "20");
-    // A broker beside others is left alone for longer and longer, up to a second. While none is there, each client looks for one every
-    // half of the first, however long that goes on. A start takes as much longer as this is.
-    config.set("reconnect.backoff.ms", "125");
+    // A broker that is away is left alone for longer and longer, up to a second.
+    config.set("reconnect.backoff.ms", "100");
     config.set("reconnect.backoff.max.ms", "1000");
+    // A client that connects to brokers only when it needs one waits half of `reconnect.backoff.ms` between the broker that it was
+    // told of and the first that it learns of, at every start; and while none is there, it looks for one that often for ever.
+    config.set("enable.sparse.connections", "false");
     for (key, value) in user.iter().filter(|(key, _)| !is_one_of(key, not_for)) {
         set(&mut config, key, value);
     }
@@ -125,7 +129,6 @@ pub(crate) fn status_consumer(location: &Location, user: &BTreeMap<String, Strin
     config.set("enable.auto.commit", "false");
     config.set("enable.auto.offset.store", "false");
     config.set("auto.offset.reset", "earliest");
-    config.set("allow.auto.create.topics", "false");
     config.set("fetch.wait.max.ms", "100");
     config.set("queued.max.messages.kbytes", "4096");
     config
@@ -180,7 +183,6 @@ pub(crate) fn consumer(
     config.set("enable.auto.offset.store", "false");
     config.set("auto.offset.reset", "error");
     config.set("isolation.level", "read_committed");
-    config.set("allow.auto.create.topics", "false");
     config
 }
 

@@ -218,7 +218,7 @@ impl ChannelConsumer {
     }
 
     /// Stops the thread; the consumer closes with the last who holds it. Blocks.
-    pub(crate) fn stop(self: Arc<Self>) {
+    pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
         self.wake.unpark();
         let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else {

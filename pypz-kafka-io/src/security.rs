@@ -17,6 +17,13 @@ pub(crate) fn is_of_connections(key: &str) -> bool {
     CONNECTION.iter().any(|prefix| key.starts_with(prefix))
 }
 
+/// Whether connections are made without TLS and SASL.
+pub(crate) fn is_plaintext(config: &ChannelConfig) -> bool {
+    config
+        .get("security.protocol")
+        .is_none_or(|protocol| protocol.eq_ignore_ascii_case("plaintext"))
+}
+
 /// What is wrong with the files that a configuration names, and properties that would have no effect: a password beside
 /// a connection that does not ask for it is a connection without one.
 pub(crate) fn problems(config: &ChannelConfig) -> Vec<String> {
@@ -58,6 +65,25 @@ pub(crate) fn problems(config: &ChannelConfig) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_is_plain_unless_its_protocol_says_more() {
+        for (protocol, is_plain) in [
+            (None, true),
+            (Some("plaintext"), true),
+            (Some("PLAINTEXT"), true),
+            (Some("SASL_PLAINTEXT"), false),
+            (Some("ssl"), false),
+            (Some("sasl_ssl"), false),
+        ] {
+            let config = protocol.map(|protocol| ("security.protocol".to_owned(), protocol.to_owned()));
+            assert_eq!(
+                is_plaintext(&config.into_iter().collect()),
+                is_plain,
+                "{protocol:?}"
+            );
+        }
+    }
 
     fn config(given: &[(&str, &str)]) -> ChannelConfig {
         let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());

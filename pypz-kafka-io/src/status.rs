@@ -37,6 +37,9 @@ const POLL_WHEN_QUIET: Duration = Duration::from_millis(100);
 /// How long nobody has spoken then.
 const QUIET_AFTER: Duration = Duration::from_millis(300);
 
+/// What brings a fetch back. It has no key: nobody takes it for status, pypz-python neither.
+const NUDGE: &[u8] = b"{}";
+
 /// The key that every status record has, and without which pypz-python passes it over.
 const KEY: &str = "state";
 
@@ -45,6 +48,8 @@ pub(crate) struct StatusHub {
     consumer: Arc<BaseConsumer<Listener>>,
     producer: PolledProducer<Listener>,
     listeners: Arc<Mutex<HashMap<String, Listening>>>,
+    /// The topic that was nudged last.
+    last: Mutex<Option<String>>,
     polling: Polling,
 }
 
@@ -99,14 +104,18 @@ impl StatusHub {
             consumer,
             producer,
             listeners,
+            last: Mutex::default(),
             polling,
         })
     }
 
     /// Listens to both status topics of a channel, from their first record. The topics must exist. Blocks.
+    ///
+    /// `nudged` are the sides that the process may speak for, unless members of pypz-python listen.
     pub(crate) fn listen(
         &self,
         channel: &str,
+        nudged: &[Side],
         watch: TopicWatch,
         watermarks: impl Fn(&str) -> Result<(i64, i64), KafkaError>,
     ) -> Result<KafkaStatusLog, KafkaError> {
@@ -136,12 +145,29 @@ impl StatusHub {
             );
         }
         self.consumer.incremental_assign(&assignment)?;
+        self.nudge(channel, nudged);
         Ok(KafkaStatusLog {
             channel: channel.to_owned(),
             events: received,
             producer: self.producer.clone(),
             watch,
         })
+    }
+
+    /// Has a channel's topics fetched at once. A fetch asks for the topics that were there when it was sent, and comes back when one
+    /// of those has a record, or after 100 ms: whatever is on its way gets one.
+    fn nudge(&self, channel: &str, sides: &[Side]) {
+        let own: Vec<String> = sides.iter().map(|side| status_topic(channel, *side)).collect();
+        let Some(first) = own.first() else {
+            return;
+        };
+        let before = lock(&self.last).replace(first.clone());
+        for topic in own.into_iter().chain(before) {
+            let nudge: BaseRecord<'_, (), [u8]> = BaseRecord::to(&topic).partition(0).payload(NUDGE);
+            if let Err((error, _)) = self.producer.send(nudge) {
+                tracing::debug!(topic, "not nudged: {}", words(&error));
+            }
+        }
     }
 
     /// Closes both clients side by side. Blocks.
@@ -162,8 +188,8 @@ impl StatusHub {
     }
 }
 
-fn lock(listeners: &Mutex<HashMap<String, Listening>>) -> MutexGuard<'_, HashMap<String, Listening>> {
-    listeners.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl History {

@@ -10,6 +10,7 @@ use pypz_core::channel::{
     ChannelReader, ChannelSpec, ChannelWriter, Connection, StatusLog, TransactionScope, Transactor,
     Transport, TransportRegistration,
 };
+use pypz_core::protocol::Side;
 use tokio::sync::OnceCell;
 
 use crate::acknowledge::Acknowledgements;
@@ -20,7 +21,7 @@ use crate::reader::KafkaChannelReader;
 use crate::transactions::KafkaTransactor;
 use crate::watch::TopicWatch;
 use crate::writer::KafkaChannelWriter;
-use crate::{plain, properties, topics};
+use crate::{plain, properties, security, topics};
 
 /// Channels on Apache Kafka: `kafka://host:port[,host:port]`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -129,7 +130,11 @@ impl KafkaConnection {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(spec.name());
         if let Some(consumer) = forgotten.and_then(|cell| cell.get().cloned()) {
-            blocking(move || consumer.stop()).await;
+            let stopped = move || {
+                consumer.stop();
+                drop(consumer);
+            };
+            blocking(stopped).await;
         }
     }
 
@@ -155,6 +160,20 @@ impl KafkaConnection {
         broadcasts.insert(spec.name().to_owned(), (Arc::clone(&shared), base));
         Ok((shared, base))
     }
+}
+
+/// The sides of a channel that members of this process speak for; none where pypz-python listens, too.
+fn sides(channel: &ChannelSpec) -> Vec<Side> {
+    let is_ours = channel.layout.foreign.is_empty();
+    let local = [
+        (Side::Readers, &channel.local_readers),
+        (Side::Writers, &channel.local_writers),
+    ];
+    local
+        .into_iter()
+        .filter(|(_, members)| is_ours && !members.is_empty())
+        .map(|(side, _)| side)
+        .collect()
 }
 
 /// The connection as the core holds it: readers and writers keep what is behind it.
@@ -203,10 +222,11 @@ impl Connection for KafkaConnectionHandle {
         let (clients, name) = (self.0.clients()?, channel.name().to_owned());
         let asked = Arc::clone(&clients);
         let watch = TopicWatch::new(&clients, channel);
+        let nudged = sides(channel);
         let log = blocking(move || {
             asked
                 .status
-                .listen(&name, watch, |topic| asked.watermarks(topic, 0))
+                .listen(&name, &nudged, watch, |topic| asked.watermarks(topic, 0))
         })
         .await;
         let log = log.map_err(|error| clients.failed(channel.name(), "reading status", &error))?;
@@ -241,17 +261,40 @@ impl Connection for KafkaConnectionHandle {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        blocking(move || {
-            // Each takes librdkafka about 100 ms; side by side that is all it takes.
+        let outlives = clients
+            .as_ref()
+            .is_some_and(|clients| security::is_plaintext(&clients.user));
+        let stopped = blocking(move || {
+            std::thread::scope(|scope| {
+                for consumer in &consumers {
+                    scope.spawn(|| consumer.stop());
+                }
+                if let Some(clients) = &clients {
+                    clients.status.stop();
+                }
+            });
+            (consumers, clients)
+        });
+        let (consumers, clients) = stopped.await;
+        // Each takes librdkafka about 100 ms; side by side that is all it takes.
+        let closing = move || {
             std::thread::scope(|scope| {
                 for consumer in consumers {
-                    scope.spawn(move || consumer.stop());
+                    scope.spawn(move || drop(consumer));
                 }
                 if let Some(clients) = clients {
                     Clients::end(clients);
                 }
             });
-        })
-        .await;
+        };
+        if outlives {
+            // Nobody waits for anything of theirs. With TLS they may be in the middle of OpenSSL while the process takes that down.
+            let closer = std::thread::Builder::new().name("pypz-kafka-end".into());
+            if let Err(error) = closer.spawn(closing) {
+                tracing::debug!("no thread to close the clients on, so they are closed here: {error}");
+            }
+        } else {
+            blocking(closing).await;
+        }
     }
 }

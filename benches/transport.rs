@@ -1,4 +1,5 @@
-//! One port to another, beside the bare client: `cargo bench -p pypz-benches --bench transport [-- memory|Kafka|RabbitMQ|lone]`.
+//! One port to another, beside the bare client: `cargo bench -p pypz-benches --bench transport [-- memory|Kafka|RabbitMQ|lone]`, or a part of a
+//! figure's name: `-- '100 B, 4'`.
 //!
 //! Throughput is measured from the first record that arrived to the last. A lone record is sent when the one before it has
 //! arrived and everything about it is over; its latency is the time from `send` to the return of `retrieve`.
@@ -8,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use pypz_benches::bare::kafka::Topic;
 use pypz_benches::bare::rabbitmq::Publishing;
 use pypz_benches::bare::{channel, kafka, rabbitmq};
 use pypz_benches::figures::{Pairs, is_quick, is_wanted, latencies, pairs};
@@ -24,26 +26,25 @@ async fn memory() {
         batch: 100,
         ..Straight::new(Place::Memory, records(10_000_000))
     };
-    for _ in 0..pairs() {
-        compared.bare(channel::run(ours.records, ours.bytes, ours.batch).await);
-        compared.ours(ours.run().await);
-    }
+    let bare = async || channel::run(ours.records, ours.bytes, ours.batch).await;
+    compared.measure(pairs(), bare, async || ours.run().await).await;
     compared.report();
 }
 
 async fn on_kafka(bytes: usize, partitions: u32, count: usize) {
     let plural = if partitions == 1 { "" } else { "s" };
     let name = format!("transport/Kafka: {bytes} B, {partitions} partition{plural}");
+    if !is_wanted(&name) {
+        return;
+    }
     let mut compared = Pairs::new(name, count);
     let ours = Straight {
         bytes,
         replicas: partitions,
         ..Straight::new(Place::Kafka, count)
     };
-    for _ in 0..pairs() {
-        compared.bare(kafka::run(count, bytes, partitions as usize).await);
-        compared.ours(ours.run().await);
-    }
+    let bare = async || kafka::run(count, bytes, partitions as usize, Topic::New).await;
+    compared.measure(pairs(), bare, async || ours.run().await).await;
     compared.report();
 }
 
@@ -111,15 +112,13 @@ fn main() {
         if is_wanted("memory") {
             memory().await;
         }
-        if is_wanted("Kafka") {
-            for (bytes, partitions, count) in [
-                (100, 1, records(1_000_000)),
-                (100, 4, records(1_000_000)),
-                (1_000, 1, records(300_000)),
-                (1_000, 4, records(300_000)),
-            ] {
-                on_kafka(bytes, partitions, count).await;
-            }
+        for (bytes, partitions, count) in [
+            (100, 1, records(1_000_000)),
+            (100, 4, records(1_000_000)),
+            (1_000, 1, records(300_000)),
+            (1_000, 4, records(300_000)),
+        ] {
+            on_kafka(bytes, partitions, count).await;
         }
         if is_wanted("RabbitMQ") {
             on_rabbitmq().await;

@@ -119,6 +119,24 @@ impl Pairs {
         }
     }
 
+    /// Has both sides do the work in turn, `bare` first in every other pair: whoever comes second finds the broker as the first left it.
+    pub async fn measure(
+        &mut self,
+        pairs: usize,
+        bare: impl AsyncFn() -> Duration,
+        ours: impl AsyncFn() -> Duration,
+    ) {
+        for pair in 0..pairs {
+            if pair % 2 == 0 {
+                self.bare(bare().await);
+                self.ours(ours().await);
+            } else {
+                self.ours(ours().await);
+                self.bare(bare().await);
+            }
+        }
+    }
+
     fn rate(&self, time: Duration) -> f64 {
         self.records as f64 / time.as_secs_f64()
     }
@@ -131,8 +149,31 @@ impl Pairs {
         self.bare.push(self.rate(time));
     }
 
+    /// The same side's rates at two pieces of work, this one by the other.
+    pub fn report_by(&self, other: &Self, name: String) {
+        let ratios: Vec<f64> = self
+            .ours
+            .iter()
+            .zip(&other.ours)
+            .map(|(this, that)| this / that)
+            .collect();
+        let ((least, most), (this, that)) = (range(&ratios), (median(&self.ours), median(&other.ours)));
+        Figure {
+            name,
+            unit: "records/s".to_owned(),
+            ours: this,
+            bare: Some(that),
+            better: 1,
+            least,
+            ratio: Some(this / that),
+            most,
+            runs: ratios.len(),
+        }
+        .report();
+    }
+
     /// Reports rates in records/s, and ours by bare.
-    pub fn report(self) {
+    pub fn report(&self) {
         let ratios: Vec<f64> = self
             .ours
             .iter()
@@ -141,7 +182,7 @@ impl Pairs {
             .collect();
         let ((least, most), (ours, bare)) = (range(&ratios), (median(&self.ours), median(&self.bare)));
         Figure {
-            name: self.name,
+            name: self.name.clone(),
             unit: "records/s".to_owned(),
             ours,
             bare: Some(bare),
@@ -155,11 +196,12 @@ impl Pairs {
     }
 }
 
-/// Something of ours that was measured several times, of which less is better.
+/// Something of ours that was measured several times, of which less is better unless it is a rate.
 #[derive(Debug)]
 pub struct Repeated {
     name: String,
     unit: &'static str,
+    better: i8,
     values: Vec<f64>,
 }
 
@@ -169,7 +211,16 @@ impl Repeated {
         Self {
             name: name.into(),
             unit,
+            better: -1,
             values: Vec::new(),
+        }
+    }
+
+    /// Rates, of which more is better.
+    pub fn rates(name: impl Into<String>) -> Self {
+        Self {
+            better: 1,
+            ..Self::new(name, "records/s")
         }
     }
 
@@ -192,7 +243,7 @@ impl Repeated {
             unit: self.unit.to_owned(),
             ours: median(&self.values),
             bare: None,
-            better: -1,
+            better: self.better,
             least,
             ratio: None,
             most,
@@ -200,6 +251,27 @@ impl Repeated {
         }
         .report();
     }
+}
+
+/// Reports times of both sides, of which less is better, in milliseconds.
+pub fn beside(name: String, ours: &[Duration], bare: &[Duration]) {
+    let milliseconds =
+        |times: &[Duration]| -> Vec<f64> { times.iter().map(|time| time.as_secs_f64() * 1_000.0).collect() };
+    let (ours, bare) = (milliseconds(ours), milliseconds(bare));
+    let ratios: Vec<f64> = ours.iter().zip(&bare).map(|(ours, bare)| ours / bare).collect();
+    let ((least, most), bare) = (range(&ratios), median(&bare));
+    Figure {
+        name,
+        unit: "ms".to_owned(),
+        ours: median(&ours),
+        bare: Some(bare),
+        better: -1,
+        least,
+        ratio: Some(median(&ours) / bare),
+        most,
+        runs: ratios.len(),
+    }
+    .report();
 }
 
 /// Reports p50 and p99 of single records, in milliseconds, beside those of the bare client where there is one.

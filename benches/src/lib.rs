@@ -25,3 +25,4 @@ pub mod figures;
 pub mod hop;
 pub mod pipelines;
 pub mod process;
+pub mod relay;

@@ -37,7 +37,11 @@ impl Place {
     }
 
     pub(crate) fn pipeline(self) -> Pipeline {
-        let mut pipeline = Pipeline::new(&names::unique("bench"));
+        self.named(&names::unique("bench"))
+    }
+
+    pub(crate) fn named(self, name: &str) -> Pipeline {
+        let mut pipeline = Pipeline::new(name);
         pipeline.set_parameter(">>channelLocation", self.location());
         pipeline
     }
@@ -55,11 +59,34 @@ struct Source {
     batch: usize,
     #[parameter]
     keyed: bool,
+    /// How many records, one a partition, arrive before the clock begins.
+    #[parameter]
+    warm: usize,
+    /// Records a second; 0 for as fast as it goes.
+    #[parameter]
+    rate: usize,
 }
 
 impl Operator for Source {
+    async fn on_init(&mut self, _cx: &Context) -> Result<()> {
+        arrivals::take();
+        Ok(())
+    }
+
     async fn on_running(&mut self, cx: &Context) -> Result<Progress> {
+        if self.warm > 0 {
+            self.output.send_all(vec![vec![7]; self.warm]).await?;
+            arrivals::wait_for(self.warm).await;
+        }
+        let pause = match self.rate {
+            0 => Duration::ZERO,
+            rate => Duration::from_secs(1) * u32::try_from(self.batch)? / u32::try_from(rate)?,
+        };
+        let mut turns = tokio::time::interval(pause.max(Duration::from_millis(1)));
         for number in 0..self.records / self.batch {
+            if self.rate > 0 {
+                turns.tick().await;
+            }
             if self.keyed {
                 let records = (0..self.batch).map(|at| {
                     Record::new(vec![7; self.bytes]).with_key((number * self.batch + at).to_le_bytes())
@@ -78,14 +105,23 @@ impl Operator for Source {
 
 /// Notes when records arrive.
 #[derive(OperatorSpec, Default)]
-struct Sink {
+pub(crate) struct Sink {
     input: InputPort<Vec<u8>, Raw>,
+    /// Seconds that one of the replicas takes for a batch; its arrivals do not count.
+    #[parameter]
+    stalls: u64,
+    /// Whether it has had its first batch, which takes no longer than others.
+    warm: bool,
 }
 
 impl Operator for Sink {
-    async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
-        if !self.input.retrieve().await?.is_empty() {
-            arrivals::note();
+    async fn on_running(&mut self, cx: &Context) -> Result<Progress> {
+        let records = self.input.retrieve().await?.len();
+        let is_slow = std::mem::replace(&mut self.warm, true) && self.stalls > 0;
+        if is_slow && cx.replica_index() == cx.replicas() / 2 {
+            tokio::time::sleep(Duration::from_secs(self.stalls)).await;
+        } else if records > 0 {
+            arrivals::note(records);
             SIZE.lock().unwrap().get_or_insert_with(process::size);
         }
         Ok(Progress::UntilInputsEnd)
@@ -104,6 +140,12 @@ pub struct Straight {
     pub batch: usize,
     pub replicas: u32,
     pub how: Partitioning,
+    /// Whether every partition has had a record before the clock begins.
+    pub warm: bool,
+    /// Records a second; 0 for as fast as it goes.
+    pub rate: usize,
+    /// Seconds that one replica takes for each batch.
+    pub stalls: u64,
     pub config: BTreeMap<&'static str, usize>,
 }
 
@@ -118,6 +160,9 @@ impl Straight {
             batch: 1_000,
             replicas: 1,
             how: Partitioning::RoundRobin,
+            warm: false,
+            rate: 0,
+            stalls: 0,
             config: BTreeMap::new(),
         }
     }
@@ -130,8 +175,13 @@ impl Straight {
             .records(self.records)
             .bytes(self.bytes)
             .batch(self.batch)
-            .keyed(self.how == Partitioning::ByKey);
-        let sink = pipeline.operator::<Sink>("sink").replicas(self.replicas);
+            .keyed(self.how == Partitioning::ByKey)
+            .warm(if self.warm { self.replicas as usize } else { 0 })
+            .rate(self.rate);
+        let sink = pipeline
+            .operator::<Sink>("sink")
+            .replicas(self.replicas)
+            .stalls(self.stalls);
         pipeline
             .connect(source.output(), sink.input())
             .partitioned(self.how);
@@ -218,7 +268,7 @@ pub async fn lone_records(place: Place, records: usize, idle: Duration) -> Vec<D
 
 /// Hands records on.
 #[derive(OperatorSpec, Default)]
-struct Step {
+pub(crate) struct Step {
     input: InputPort<Vec<u8>, Raw>,
     output: OutputPort<Vec<u8>, Raw>,
 }
@@ -231,20 +281,26 @@ impl Operator for Step {
     }
 }
 
-/// Four operators in a row: from the start to the first record at the last one, and from the last record to the end.
-pub async fn chain(place: Place, replicas: u32) -> (Duration, Duration) {
+/// A source, so many operators behind it in a row: from the start to the first record at the last one, and from the last record to
+/// the end. Sizes are in [`Straight::size`].
+pub async fn chain(place: Place, behind: usize, replicas: u32) -> (Duration, Duration) {
     let mut pipeline = place.pipeline();
     let source = pipeline
         .operator::<Source>("source")
         .records(10_000)
         .bytes(100)
         .batch(100);
-    let first = pipeline.operator::<Step>("first").replicas(replicas);
-    let second = pipeline.operator::<Step>("second").replicas(replicas);
+    let mut from = source.output();
+    for number in 1..behind {
+        let step = pipeline
+            .operator::<Step>(&format!("step_{number}"))
+            .replicas(replicas);
+        pipeline.connect(from, step.input());
+        from = step.output();
+    }
     let sink = pipeline.operator::<Sink>("sink").replicas(replicas);
-    pipeline.connect(source.output(), first.input());
-    pipeline.connect(first.output(), second.input());
-    pipeline.connect(second.output(), sink.input());
+    pipeline.connect(from, sink.input());
+    *SIZE.lock().unwrap() = None;
     arrivals::take();
     let start = Instant::now();
     pipeline.execute().await.unwrap();
@@ -261,23 +317,28 @@ struct Quiet {
     seconds: u64,
 }
 
-static QUIET: Mutex<Option<f64>> = Mutex::new(None);
+static QUIET: Mutex<Option<(f64, f64)>> = Mutex::new(None);
+
+/// Those that carry heartbeats and status, but for the client's own.
+const OF_STATUS: [&str; 2] = ["pypz-control", "pypz-kafka-stat"];
 
 impl Operator for Quiet {
     async fn on_running(&mut self, _cx: &Context) -> Result<Progress> {
         self.output.send(Vec::new()).await?;
         // Everything about the start is over then.
         tokio::time::sleep(Duration::from_secs(3)).await;
-        let (cpu, start) = (process::cpu(), Instant::now());
+        let (all, status, start) = (process::cpu(), process::cpu_of(&OF_STATUS), Instant::now());
         tokio::time::sleep(Duration::from_secs(self.seconds)).await;
-        let share = (process::cpu() - cpu).as_secs_f64() / start.elapsed().as_secs_f64();
-        *QUIET.lock().unwrap() = Some(share * 100.0);
+        let share = |used: Duration| used.as_secs_f64() / start.elapsed().as_secs_f64() * 100.0;
+        let used = (process::cpu() - all, process::cpu_of(&OF_STATUS) - status);
+        *QUIET.lock().unwrap() = Some((share(used.0), share(used.1)));
         Ok(Progress::Done)
     }
 }
 
-/// The share of a core, in percent, that a pipeline takes whose source is quiet for so long.
-pub async fn idle(place: Place, replicas: u32, seconds: u64) -> f64 {
+/// The share of a core, in percent, that a pipeline takes whose source is quiet for so long, and how much of it for heartbeats and
+/// status.
+pub async fn idle(place: Place, replicas: u32, seconds: u64) -> (f64, f64) {
     let mut pipeline = place.pipeline();
     let source = pipeline.operator::<Quiet>("source").seconds(seconds);
     let sink = pipeline.operator::<Sink>("sink").replicas(replicas);

@@ -1,7 +1,11 @@
 //! rdkafka alone: the same properties, the same number of threads that do the work, the same copies of each record.
 
+mod hop;
+mod relay;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use pypz_testkit::{brokers, names};
@@ -14,18 +18,22 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, T
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::{ClientConfig, ClientContext};
 
+pub use self::hop::{Promise, hop};
+pub use self::relay::{Ends, relay};
+
 /// How many records in a row go to one partition, as ours do under load.
 const RUN: usize = 1_000;
 
-/// How often positions are committed, and how often a transaction.
+/// How often positions are committed.
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
-const TRANSACTION_EVERY: Duration = Duration::from_millis(100);
 
 const ANSWER: Duration = Duration::from_secs(30);
 
 fn config() -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers::kafka());
+    config.set("reconnect.backoff.ms", "100");
+    config.set("enable.sparse.connections", "false");
     config
 }
 
@@ -164,16 +172,44 @@ fn commit(consumer: &BaseConsumer, topic: &str, positions: &[i64]) {
     consumer.commit(&offsets, CommitMode::Async).unwrap();
 }
 
+/// Whether every partition has had a record before the clock begins: a broker takes its time for the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    New,
+    Warm,
+}
+
+/// Sends a record to every partition and waits until all are there.
+fn warm(consumer: &BaseConsumer, topic: &str, partitions: usize) {
+    let producer: ThreadedProducer<Counting> = producer_config()
+        .create_with_context(Counting::default())
+        .unwrap();
+    for partition in 0..i32::try_from(partitions).unwrap() {
+        send(&producer, topic, partition, &[7]);
+    }
+    for _ in 0..partitions {
+        consumer.poll(ANSWER).unwrap().unwrap();
+    }
+}
+
 /// From a producer to a consumer of all partitions: the time between the first and the last arrival.
-pub async fn run(records: usize, bytes: usize, partitions: usize) -> Duration {
+pub async fn run(records: usize, bytes: usize, partitions: usize, topic_is: Topic) -> Duration {
     let (topics, [topic]) = Topics::create::<1>(partitions).await;
     let consumer = consumer(&topic, partitions);
     assign(&consumer, &topic, partitions);
+    let (go, begun) = sync_channel(1);
     let written = {
         let topic = topic.clone();
-        std::thread::spawn(move || produce(&topic, partitions, records, bytes))
+        std::thread::spawn(move || {
+            begun.recv().unwrap();
+            produce(&topic, partitions, records, bytes);
+        })
     };
     let read = std::thread::spawn(move || {
+        if topic_is == Topic::Warm {
+            warm(&consumer, &topic, partitions);
+        }
+        go.send(()).unwrap();
         let (mut taken, mut first, mut batch) = (0, None, Vec::new());
         let mut positions = vec![0; partitions];
         let mut committed = Instant::now();
@@ -205,117 +241,6 @@ pub async fn run(records: usize, bytes: usize, partitions: usize) -> Duration {
     let time = time.await.unwrap();
     topics.delete().await;
     time
-}
-
-/// What a hop promises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Promise {
-    AtLeastOnce,
-    ExactlyOnce,
-}
-
-/// From a full topic to another one, in order, positions committed after the acknowledgement of what was made from them: the time
-/// until the last record is acknowledged or committed.
-pub async fn hop(records: usize, bytes: usize, partitions: usize, promise: Promise) -> Duration {
-    let (topics, [from, to]) = Topics::create::<2>(partitions).await;
-    let (source, target) = (from.clone(), to.clone());
-    let time = tokio::task::spawn_blocking(move || {
-        produce(&source, partitions, records, bytes);
-        match promise {
-            Promise::AtLeastOnce => hop_at_least_once(&source, &target, records, partitions),
-            Promise::ExactlyOnce => hop_exactly_once(&source, &target, records, partitions),
-        }
-    });
-    let time = time.await.unwrap();
-    topics.delete().await;
-    time
-}
-
-fn hop_at_least_once(from: &str, to: &str, records: usize, partitions: usize) -> Duration {
-    let start = Instant::now();
-    let counting = Counting::default();
-    let producer: ThreadedProducer<Counting> =
-        producer_config().create_with_context(counting.clone()).unwrap();
-    producer.client().fetch_metadata(Some(to), ANSWER).unwrap();
-    let consumer = consumer(from, partitions);
-    assign(&consumer, from, partitions);
-    let mut positions = vec![0; partitions];
-    let mut waiting: Option<(u64, Vec<i64>)> = None;
-    let mut looked = Instant::now();
-    for sent in 1..=records as u64 {
-        let message = consumer.poll(ANSWER).unwrap().unwrap();
-        send(
-            &producer,
-            to,
-            message.partition(),
-            message.payload().unwrap_or_default(),
-        );
-        if let Some(position) = positions.get_mut(message.partition() as usize) {
-            *position = message.offset() + 1;
-        }
-        if sent % RUN as u64 == 0 && looked.elapsed() >= COMMIT_EVERY {
-            looked = Instant::now();
-            if let Some((needed, positions)) = &waiting
-                && counting.0.load(Ordering::Relaxed) >= *needed
-            {
-                commit(&consumer, from, positions);
-                waiting = None;
-            }
-            waiting.get_or_insert_with(|| (sent, positions.clone()));
-        }
-    }
-    producer.flush(ANSWER).unwrap();
-    let time = start.elapsed();
-    commit(&consumer, from, &positions);
-    time
-}
-
-fn hop_exactly_once(from: &str, to: &str, records: usize, partitions: usize) -> Duration {
-    let start = Instant::now();
-    let counting = Counting::default();
-    let mut config = producer_config();
-    config.set("transactional.id", to).set("retry.backoff.ms", "5");
-    let producer: ThreadedProducer<Counting> = config.create_with_context(counting.clone()).unwrap();
-    producer.client().fetch_metadata(Some(to), ANSWER).unwrap();
-    producer.init_transactions(ANSWER).unwrap();
-    let consumer = consumer(from, partitions);
-    assign(&consumer, from, partitions);
-    let group = consumer.group_metadata().unwrap();
-    let mut positions = vec![0; partitions];
-    producer.begin_transaction().unwrap();
-    let mut begun = Instant::now();
-    for sent in 1..=records as u64 {
-        let message = consumer.poll(ANSWER).unwrap().unwrap();
-        send(
-            &producer,
-            to,
-            message.partition(),
-            message.payload().unwrap_or_default(),
-        );
-        if let Some(position) = positions.get_mut(message.partition() as usize) {
-            *position = message.offset() + 1;
-        }
-        let is_due = sent % RUN as u64 == 0 && begun.elapsed() >= TRANSACTION_EVERY;
-        if is_due || sent == records as u64 {
-            while counting.0.load(Ordering::Relaxed) < sent {
-                std::thread::sleep(Duration::from_micros(100));
-            }
-            let mut offsets = TopicPartitionList::new();
-            for (partition, position) in (0..).zip(&positions) {
-                let offset = Offset::Offset(*position);
-                offsets.add_partition_offset(from, partition, offset).unwrap();
-            }
-            producer
-                .send_offsets_to_transaction(&offsets, &group, ANSWER)
-                .unwrap();
-            producer.commit_transaction(ANSWER).unwrap();
-            if sent < records as u64 {
-                producer.begin_transaction().unwrap();
-            }
-            begun = Instant::now();
-        }
-    }
-    start.elapsed()
 }
 
 /// One record after the other through a topic: how long each took.

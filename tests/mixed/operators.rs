@@ -24,13 +24,15 @@ macro_rules! twins {
         mod $kind {
             use super::*;
 
-            /// Sends so many records, numbered by its replica.
+            /// Sends so many records, numbered by its replica. It fails when all are sent, if it is told to.
             #[derive(OperatorSpec, Default)]
             #[operator(spec = $source)]
             struct Source {
                 output: OutputPort<$record>,
                 #[parameter(name = "recordCount")]
                 record_count: i64,
+                #[parameter]
+                fails: bool,
                 sent: i64,
             }
 
@@ -43,6 +45,10 @@ macro_rules! twins {
                         .collect();
                     self.output.send_all(batch).await?;
                     self.sent = until;
+                    anyhow::ensure!(
+                        until < self.record_count || !self.fails,
+                        "the source is broken"
+                    );
                     Ok(match until < self.record_count {
                         true => Progress::Again,
                         false => Progress::Done,

@@ -3,6 +3,7 @@
 objects    prints the channel's objects that are there, one a line
 leftovers  makes the channel as a run of pypz-python would, with 100 records and 100,000 words of status
 hostile    puts into the writers' status what nobody should send
+words      prints what the writer has said so far, one word a line
 figures    prints which figures the signs of life of both sides have, as JSON, once both have counted records
 """
 
@@ -177,6 +178,17 @@ def hostile(broker, channel, writer):
     broker.flush()
 
 
+def words(broker, channel, writer):
+    broker.word("writer", word(channel, writer, "HealthCheck", {"asked": True}))
+    broker.flush()
+    for said in broker.words():
+        said = json.loads(said)
+        if said["channel_context_name"] == writer:
+            if "asked" in (said["payload"] or {}):
+                return
+            print(said["status"])
+
+
 def figures(broker):
     found = {}
     for said in broker.words():
@@ -197,6 +209,8 @@ if __name__ == "__main__":
         print("\n".join(broker.objects()))
     elif command == "leftovers":
         leftovers(broker, channel, writer)
+    elif command == "words":
+        words(broker, channel, writer)
     elif command == "figures":
         print(json.dumps(figures(broker)))
     else:

@@ -60,10 +60,11 @@ class Base(Operator):
 
 class Source(Base):
     """Sends so many records; from `pauseAfter` on it waits until the file `goOn` is
-    there. With `workMs` each record is as much work."""
+    there. With `workMs` each record is as much work. It fails behind `failAfter`."""
 
     record_count = OptionalParameter(int, alt_name="recordCount")
     pause_after = OptionalParameter(int, alt_name="pauseAfter")
+    fail_after = OptionalParameter(int, alt_name="failAfter")
     go_on = OptionalParameter(str, alt_name="goOn")
     work_ms = OptionalParameter(int, alt_name="workMs")
 
@@ -72,11 +73,14 @@ class Source(Base):
         self.output = Output(schema=self.SCHEMA)
         self.record_count = 0
         self.pause_after = -1
+        self.fail_after = -1
         self.go_on = ""
         self.work_ms = 0
         self.sent = 0
 
     def _on_running(self):
+        if self.sent == self.fail_after:
+            raise ValueError("the source is broken")
         if self.sent >= self.record_count:
             return True
         if self.sent == self.pause_after:

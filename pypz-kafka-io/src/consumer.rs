@@ -12,12 +12,13 @@ use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::Offset;
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::Notify;
 
-use crate::clients::{Clients, REQUEST, blocking, insistently};
+use crate::clients::{Clients, REQUEST, insistently};
 use crate::committer::{ReaderContext, Times, commit_noted};
 use crate::error::words;
 use crate::lost::start_of;
+use crate::question::Question;
 use crate::tail::last_records;
 use crate::topics::{committed, ends, group};
 
@@ -44,8 +45,8 @@ pub(crate) struct ChannelConsumer {
     queues: Mutex<BTreeMap<i32, Queue>>,
     /// The local partitions, and where each was begun to be read.
     starts: BTreeMap<i32, i64>,
-    ends: OnceCell<BTreeMap<i32, i64>>,
-    lasts: OnceCell<BTreeMap<i32, i64>>,
+    ends: Question<BTreeMap<i32, i64>>,
+    lasts: Question<BTreeMap<i32, i64>>,
     stop: Arc<AtomicBool>,
     wake: std::thread::Thread,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -153,8 +154,8 @@ impl ChannelConsumer {
                 .map(|(partition, queue)| (*partition, i64::try_from(queue.start).unwrap_or(0)))
                 .collect(),
             queues: Mutex::new(queues),
-            ends: OnceCell::new(),
-            lasts: OnceCell::new(),
+            ends: Question::default(),
+            lasts: Question::default(),
             stop,
             wake: thread.thread().clone(),
             thread: Mutex::new(Some(thread)),
@@ -172,49 +173,47 @@ impl ChannelConsumer {
     /// The end of a partition, when nothing is written any more. All local ones are asked for at once, and once.
     pub(crate) async fn end(
         self: &Arc<Self>,
-        clients: Arc<Clients>,
+        clients: &Arc<Clients>,
         partition: i32,
     ) -> Result<u64, ChannelError> {
-        let (asked, ask_for) = (Arc::clone(&clients), Arc::clone(self));
-        let ask = || {
-            Self::asked(&clients, self.spec.name(), move || {
-                let partitions: Vec<i32> = ask_for.starts.keys().copied().collect();
-                let found = ends(&asked, ask_for.spec.name(), &partitions)?;
-                Ok(partitions.into_iter().zip(found).collect())
-            })
+        let ends = self.ends(clients).await?;
+        Ok(of_partition(&ends, partition))
+    }
+
+    async fn ends(self: &Arc<Self>, clients: &Arc<Clients>) -> Result<Arc<BTreeMap<i32, i64>>, ChannelError> {
+        let (asked, held) = (Arc::clone(clients), Arc::clone(self));
+        let ask = move || {
+            let partitions: Vec<i32> = held.starts.keys().copied().collect();
+            let found = ends(&asked, held.spec.name(), &partitions)?;
+            Ok(partitions.into_iter().zip(found).collect())
         };
-        let ends = self.ends.get_or_try_init(ask).await?;
-        Ok(of_partition(ends, partition))
+        let found = self.ends.answer(ask).await;
+        found.map_err(|error| self.failed(clients, &error))
     }
 
     /// The offset behind the last record of a partition, when nothing is written any more: markers of transactions do not
     /// count. Asked once, as [`ChannelConsumer::end`].
     pub(crate) async fn last(
         self: &Arc<Self>,
-        clients: Arc<Clients>,
+        clients: &Arc<Clients>,
         partition: i32,
     ) -> Result<u64, ChannelError> {
-        self.end(Arc::clone(&clients), partition).await?;
-        let (asked, held) = (Arc::clone(&clients), Arc::clone(self));
-        let ask = || {
-            Self::asked(&clients, self.spec.name(), move || {
-                let ends = held.ends.get().into_iter().flatten();
-                let start = |partition: &i32| held.starts.get(partition).copied().unwrap_or(0);
-                let spans = ends.map(|(partition, end)| (*partition, (start(partition), *end)));
-                last_records(&asked, &held.spec, &spans.collect())
-            })
+        let ends = self.ends(clients).await?;
+        let (asked, held) = (Arc::clone(clients), Arc::clone(self));
+        let ask = move || {
+            let start = |partition: &i32| held.starts.get(partition).copied().unwrap_or(0);
+            let spans = ends
+                .iter()
+                .map(|(partition, end)| (*partition, (start(partition), *end)));
+            last_records(&asked, &held.spec, &spans.collect())
         };
-        let ends = self.lasts.get_or_try_init(ask).await?;
-        Ok(of_partition(ends, partition))
+        let found = self.lasts.answer(ask).await;
+        let lasts = found.map_err(|error| self.failed(clients, &error))?;
+        Ok(of_partition(&lasts, partition))
     }
 
-    async fn asked(
-        clients: &Clients,
-        channel: &str,
-        ask: impl FnOnce() -> Result<BTreeMap<i32, i64>, KafkaError> + Send + 'static,
-    ) -> Result<BTreeMap<i32, i64>, ChannelError> {
-        let found = blocking(ask).await;
-        found.map_err(|error| clients.failed(channel, "asking for the end", &error))
+    fn failed(&self, clients: &Clients, error: &KafkaError) -> ChannelError {
+        clients.failed(self.spec.name(), "asking for the end", error)
     }
 
     /// Stops the thread; the consumer closes with the last who holds it. Blocks.

@@ -29,6 +29,7 @@ mod polling;
 mod ports;
 mod producer;
 mod properties;
+mod question;
 mod reader;
 mod records;
 mod security;

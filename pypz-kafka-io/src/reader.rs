@@ -288,13 +288,13 @@ impl ChannelReader for KafkaChannelReader {
             self.connection.consumer(&self.spec).await?,
             self.connection.clients()?,
         );
-        let end = consumer.end(Arc::clone(&clients), self.partition()).await?;
+        let end = consumer.end(&clients, self.partition()).await?;
         let asked_before = std::mem::replace(&mut self.asked_for_end, true);
         if self.position >= end || (self.spec.guarantee == Guarantee::AtLeastOnce && !asked_before) {
             return Ok(end);
         }
         // What lies between may be no records, but markers of transactions.
-        consumer.last(clients, self.partition()).await
+        consumer.last(&clients, self.partition()).await
     }
 
     fn committer(&self) -> Option<Arc<dyn Committer>> {

@@ -98,8 +98,8 @@ impl From<Error> for Lost {
     }
 }
 
-/// A message that is handed to the connection, until the broker has confirmed it.
-type Confirm<'a> = MaybeDone<BoxFuture<'a, Result<Confirmation, Error>>>;
+/// A message that is handed to the connection, until the broker has said that it holds it, or not.
+type Confirm<'a> = MaybeDone<BoxFuture<'a, Result<(), Lost>>>;
 
 struct Publisher<'a> {
     outbox: &'a Outbox,
@@ -173,10 +173,8 @@ impl<'a> Publisher<'a> {
             }
             let key = outbox.routing_keys.get(message.partition as usize);
             let (exchange, key) = (outbox.exchange.clone(), key.cloned().unwrap_or_default());
-            channel
-                .basic_publish(exchange, key, mandatory, &message.body, properties)
-                .await?
-                .await
+            let confirm = channel.basic_publish(exchange, key, mandatory, &message.body, properties);
+            held(confirm.await?.await?, outbox, &message)
         };
         let mut confirm = maybe_done(publishing.boxed());
         fail_point::pass("rabbitmq.publish");
@@ -192,9 +190,9 @@ impl<'a> Publisher<'a> {
         let mut collected = Ok(());
         while let Some((_, confirm)) = self.confirms.front_mut()
             && confirm.now_or_never().is_some()
-            && let Some(confirmation) = Pin::new(confirm).take_output()
+            && let Some(held) = Pin::new(confirm).take_output()
         {
-            collected = self.settle(confirmation);
+            collected = held;
             if collected.is_err() {
                 break;
             }
@@ -206,20 +204,17 @@ impl<'a> Publisher<'a> {
         }
         collected
     }
+}
 
-    /// Whether a confirm says that the first message is held by the broker.
-    fn settle(&self, confirmation: Result<Confirmation, Error>) -> Result<(), Lost> {
-        match confirmation? {
-            Confirmation::Ack(None) | Confirmation::NotRequested => Ok(()),
-            // An unroutable message is returned, and acknowledged behind it.
-            Confirmation::Ack(Some(returned)) => {
-                let first = self.confirms.front().map_or(0, |(message, _)| message.first);
-                Err(Lost::Refused(format!(
-                    "returned {} {} from record {}.{first} on: the queue or its binding was removed by someone else",
-                    returned.reply_code, returned.reply_text, self.outbox.writer
-                )))
-            }
-            Confirmation::Nack(_) => Err(Lost::Nack),
-        }
+/// Whether a confirm says that the broker holds a message.
+fn held(confirmation: Confirmation, outbox: &Outbox, message: &Outgoing) -> Result<(), Lost> {
+    match confirmation {
+        Confirmation::Ack(None) | Confirmation::NotRequested => Ok(()),
+        // An unroutable message is returned, and acknowledged behind it.
+        Confirmation::Ack(Some(returned)) => Err(Lost::Refused(format!(
+            "returned {} {} from record {}.{} on: the queue or its binding was removed by someone else",
+            returned.reply_code, returned.reply_text, outbox.writer, message.first
+        ))),
+        Confirmation::Nack(_) => Err(Lost::Nack),
     }
 }

@@ -13,6 +13,10 @@ use tokio::sync::Notify;
 /// How many messages may be published and not confirmed.
 pub(crate) const WINDOW: usize = 1_024;
 
+/// What a message takes beside its body until it is confirmed, in bytes: frames, a promise and a future of lapin, and the place in
+/// the queues. Small messages of a thousand writers would take gigabytes otherwise.
+const BESIDE_BODY: usize = 2 << 10;
+
 /// A message on its way.
 pub(crate) struct Outgoing {
     pub(crate) partition: u32,
@@ -56,7 +60,7 @@ pub(crate) struct State {
     unpublished: usize,
     written: u64,
     acknowledged: u64,
-    /// Of everything that is not confirmed.
+    /// What everything that is not confirmed takes.
     bytes: usize,
     /// Confirmed records by partition.
     counts: Vec<u64>,
@@ -154,7 +158,7 @@ impl Outbox {
         let mut state = self.lock();
         for message in messages {
             state.acknowledged += u64::from(message.records);
-            state.bytes -= message.body.len();
+            state.bytes -= message.body.len() + BESIDE_BODY;
             if let Some(count) = state.counts.get_mut(message.partition as usize) {
                 *count += u64::from(message.records);
             }
@@ -219,7 +223,7 @@ impl State {
         self.unpublished
     }
 
-    /// Notes records that were added to the open pack.
+    /// Notes records that were added, to the open pack or as a message of their own, and what they take.
     pub(crate) fn added(&mut self, records: u32, bytes: usize) {
         self.written += u64::from(records);
         self.unpublished += records as usize;
@@ -229,7 +233,7 @@ impl State {
     /// Puts a message in; its `first` is set here.
     pub(crate) fn push(&mut self, mut message: Outgoing) {
         message.first = self.written;
-        self.added(message.records, message.body.len());
+        self.added(message.records, message.body.len() + BESIDE_BODY);
         self.waiting.push_back(message);
     }
 }
@@ -262,5 +266,29 @@ impl WriteProgress for Outbox {
             .map(end)
             .filter(|end| end.records > 0)
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_without_bytes_fill_their_share_of_the_buffer_and_leave_it_when_confirmed() {
+        let outbox = Outbox::new("pl.r.in", "pl.r.in", vec![String::new()], 64 << 10);
+        while outbox.has_room(&outbox.lock()) {
+            outbox.lock().push(Outgoing {
+                partition: 0,
+                body: Vec::new(),
+                content: Content::Record,
+                records: 1,
+                first: 0,
+            });
+        }
+        let taken: Vec<_> = outbox.take(WINDOW).into();
+        assert_eq!(taken.len(), 32);
+        outbox.confirmed(&taken);
+        assert_eq!(outbox.lock().bytes, 0);
+        assert!(outbox.has_room(&outbox.lock()));
     }
 }

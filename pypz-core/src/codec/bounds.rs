@@ -193,6 +193,10 @@ impl Bounds {
 
 /// Whether a number of more than three bytes may stand somewhere: a length of less than 1 MiB has at most three.
 fn may_have_a_long_number(datum: &[u8]) -> bool {
+    // Most texts are known at once.
+    if datum.is_ascii() {
+        return false;
+    }
     // Without an early end, so that the compiler takes many bytes at once.
     let high = datum
         .windows(3)

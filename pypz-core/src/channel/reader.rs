@@ -86,6 +86,13 @@ pub trait ChannelReader: Send {
     /// [`ChannelError::Transport`].
     async fn end(&mut self) -> Result<u64, ChannelError>;
 
+    /// Where the end turned out to be, if [`ChannelReader::end`] told it too high at first and looked on while records were given
+    /// out: `readable` returns when it is known.
+    #[must_use]
+    fn found_end(&self) -> Option<u64> {
+        None
+    }
+
     /// Commits positions of this reader, from whatever task. `None` if the broker has no place for it, as with broadcast
     /// readers of one log: then the position goes into the status log.
     #[must_use]

@@ -5,6 +5,7 @@ mod arrived;
 mod control;
 mod driver;
 mod leave;
+mod leftovers;
 mod loopback;
 mod schema;
 mod view;
@@ -253,12 +254,6 @@ impl ChannelSession {
     #[must_use]
     pub fn received_before(&self, reader: u32) -> Option<(u64, u64)> {
         self.shared.lock().received_before(reader)
-    }
-
-    /// Whether records of an earlier run of pypz-python were in the channel when this run was opened.
-    #[must_use]
-    pub fn has_leftovers(&self) -> bool {
-        self.shared.lock().has_leftovers()
     }
 
     /// Compares, when all is read, what plain writers say that they sent with what our readers received.

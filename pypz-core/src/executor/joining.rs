@@ -138,8 +138,10 @@ async fn join_input(
     let mut reader = connection.reader(&input.channel, input.member.index)?;
     if input.member == MemberId::PRINCIPAL {
         let port = place.session.name(input.member);
-        announce(port, &place.joined, input.channel.run_policy, reader.as_mut()).await?;
-        if place.joined.epoch == 1 && place.session.has_leftovers() {
+        let is_opened = place.session.is_opened();
+        let joined = (&place.joined, is_opened);
+        announce(port, joined, input.channel.run_policy, reader.as_mut()).await?;
+        if !is_opened && place.session.has_leftovers() {
             let skipped = reader.skip_to_end().await?;
             tracing::warn!(
                 port,
@@ -158,13 +160,13 @@ async fn join_input(
 /// Says which run the principal opens or goes on with, and marks as read what a given-up run left.
 async fn announce(
     port: &str,
-    joined: &Joined,
+    (joined, is_opened): (&Joined, bool),
     run_policy: RunPolicy,
     reader: &mut dyn ChannelReader,
 ) -> Result<(), ChannelError> {
     match run_policy {
         // Whoever begins again in the run that it opened has given up the one before already.
-        _ if joined.epoch > 1 => {
+        _ if is_opened => {
             tracing::info!(port, "run {} goes on: existing resources adopted", joined.run);
         }
         RunPolicy::Resume => tracing::debug!(port, "run {} opened", joined.run),

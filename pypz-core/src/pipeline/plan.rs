@@ -246,14 +246,11 @@ impl Planner<'_> {
         writers
     }
 
-    /// What the runs of a channel begin with here: only whom they belong to may give one up.
-    fn run_policy(&self, layout: &Layout, local_readers: &[u32], local_writers: &[u32]) -> RunPolicy {
+    /// What the runs of a channel begin with here. Only whom they belong to gives one up; who is told the same waits until that is
+    /// there, if it stays as long as there is work: a writer that opens the runs of others may be gone before.
+    fn run_policy(&self, layout: &Layout, local_writers: &[u32]) -> RunPolicy {
         let keeper = layout.keeper();
-        let here = match keeper.side {
-            Side::Readers => local_readers,
-            Side::Writers => local_writers,
-        };
-        match here.contains(&keeper.index) {
+        match keeper.side == Side::Readers || local_writers.contains(&keeper.index) {
             true => self.run_policy,
             false => RunPolicy::Resume,
         }
@@ -286,7 +283,7 @@ impl Planner<'_> {
             foreign: writers.foreign,
             principals: writers.principals,
         };
-        let run_policy = self.run_policy(&layout, &local_readers, &writers.local);
+        let run_policy = self.run_policy(&layout, &writers.local);
         let timing = self.timing(&settings);
         let spec = ChannelSpec {
             layout: Arc::new(layout),

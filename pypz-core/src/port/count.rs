@@ -1,5 +1,32 @@
 //! How many records of a run a reader was given, through all its incarnations.
 
+use crate::channel::ChannelSession;
+use crate::error::ChannelError;
+use crate::protocol::{LocalEvent, MemberId};
+
+/// Says that a reader is positioned. Where plain peers are on its channel, the log knows where its count begins before anything is
+/// given out: whoever goes on from there counts on.
+pub(super) async fn positioned(
+    session: &ChannelSession,
+    member: MemberId,
+    position: u64,
+) -> Result<Option<Count>, ChannelError> {
+    if !session.counts_records() {
+        session.tell(member, LocalEvent::Started);
+        return Ok(None);
+    }
+    let before = session.received_before(member.index);
+    let count = Count::after(before, position, session.spec().is_log());
+    let event = LocalEvent::Received {
+        count: count.records(),
+        position,
+    };
+    session.tell(member, event);
+    session.tell(member, LocalEvent::Started);
+    session.settle(member).await?;
+    Ok(Some(count))
+}
+
 /// Counts the records that one reader is given, where plain peers only tell how many they sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Count(u64);

@@ -4,6 +4,7 @@ mod acknowledged;
 mod batch;
 mod count;
 mod destination;
+mod ending;
 mod gate;
 mod input;
 mod link;

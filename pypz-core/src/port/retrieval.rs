@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::count::Count;
+use super::count::{Count, positioned};
+use super::ending::Ending;
 use super::gate::Gate;
 use super::link::{Closing, InputLink, cause_of};
 use super::poison::{DeadLetters, Poison};
@@ -44,12 +45,11 @@ pub(super) struct Retrieval<T, C> {
     counted_aside: u64,
     /// The offset behind the last record that user code was given.
     pub(super) given: u64,
-    end: Option<u64>,
-    /// Since when nothing has come, though the end was not reached.
-    starved: Option<Instant>,
-    failure: Option<ChannelError>,
+    ending: Ending,
     pub(super) ended: bool,
     pub(super) was_finished: bool,
+    /// Where it began, if an earlier incarnation was there: one that has read everything leaves nothing to read.
+    resumed: Option<u64>,
 }
 
 impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
@@ -91,10 +91,10 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
             round,
         };
         let dead_letters = DeadLetters::open(gate, dead_letters).await?;
-        session.tell(member, LocalEvent::Started);
         let (view, given) = (session.watch(), reader.position());
+        let count = positioned(&session, member, given).await?;
         let mut opened = Self {
-            count: counting(&session, member, given),
+            count,
             leave,
             name,
             member,
@@ -109,11 +109,10 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
             dead_letters,
             given,
             counted_aside: 0,
-            end: None,
-            starved: None,
-            failure: None,
+            ending: Ending::default(),
             ended: false,
             was_finished: joined.finished,
+            resumed: (joined.epoch > 1).then_some(given),
         };
         opened.count(0);
         Ok(opened)
@@ -187,12 +186,17 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
         }
         while !self.ended && !self.drains() {
             if self.reader.read(&mut self.sink)? > 0 {
-                self.starved = None;
+                self.ending.starved = None;
                 return Ok(true);
             }
+            self.ending.comes_nearer(self.reader.found_end());
             self.doubt_the_end().await?;
-            if self.end.is_some_and(|end| self.reader.position() >= end) && !self.has_grown().await? {
-                return match self.failure.clone() {
+            if self.ending.is_reached(self.reader.position()) && !self.has_grown().await? {
+                if self.is_sent_more() {
+                    (self.ending.offset, self.unseen) = (None, true);
+                    continue;
+                }
+                return match self.ending.failure.clone() {
                     Some(ChannelError::Incomplete { port, cause }) => Err(ChannelError::Incomplete {
                         port,
                         cause: self.counted(cause),
@@ -209,7 +213,7 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
                 self.ended = self.reader.read(&mut self.sink)? == 0;
                 return Ok(!self.ended);
             }
-            if self.unseen && self.end.is_none() {
+            if self.unseen && self.ending.offset.is_none() {
                 self.look().await?;
                 self.unseen = false;
                 continue;
@@ -229,12 +233,12 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
 
     /// Asks again for an end that does not come nearer.
     async fn doubt_the_end(&mut self) -> Result<(), ChannelError> {
-        let is_short = self.end.is_some_and(|end| self.reader.position() < end);
-        let since = *self.starved.get_or_insert_with(Instant::now);
+        let is_short = self.ending.offset.is_some() && !self.ending.is_reached(self.reader.position());
+        let since = *self.ending.starved.get_or_insert_with(Instant::now);
         if is_short && since.elapsed() >= STARVED {
-            self.starved = None;
+            self.ending.starved = None;
             match self.ask_end().await {
-                Ok(Some(end)) => self.end = Some(end),
+                Ok(Some(end)) => self.ending.offset = Some(end),
                 Ok(None) => {}
                 Err(error @ (ChannelError::Transport { .. } | ChannelError::Deadline { .. })) => {
                     // A broker that is away for a while answers the next time; for how long, the session knows.
@@ -246,12 +250,17 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
         Ok(())
     }
 
+    /// Whether a writer is at work again that had stopped: one of pypz-python that is started again repeats all, and counts it.
+    fn is_sent_more(&self) -> bool {
+        self.ending.failure.is_none() && self.view.borrow().upstream == Upstream::Sending
+    }
+
     /// Asks again for the end that was reached.
     async fn has_grown(&mut self) -> Result<bool, ChannelError> {
         let Some(end) = self.ask_end().await? else {
             return Ok(true);
         };
-        self.end = Some(end);
+        self.ending.offset = Some(end);
         Ok(end > self.reader.position())
     }
 
@@ -260,7 +269,11 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
         loop {
             tokio::select! {
                 biased;
-                end = self.reader.end() => return end.map(Some),
+                end = self.reader.end() => {
+                    let spec = self.session.spec();
+                    let partition = spec.partition_of(self.member.index);
+                    return self.ending.checked(end?, spec, partition).map(Some);
+                }
                 changed = self.view.changed() => {
                     self.unseen = true;
                     changed.map_err(|_| ChannelError::NotOpen { port: "the input port" })?;
@@ -317,27 +330,19 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
         match upstream {
             Upstream::Sending => {}
             Upstream::Stopped { ends } => {
+                let partition = self.session.spec().partition_of(self.member.index);
+                self.ending.stated = ends.get(&partition).map_or(0, |end| end.offset);
                 let Some(end) = self.ask_end().await? else {
                     return Ok(());
                 };
-                let partition = self.session.spec().partition_of(self.member.index);
-                let stated = ends.get(&partition).map_or(0, |end| end.offset);
-                if end < stated {
-                    return Err(ChannelError::Mismatch {
-                        object: format!("channel {}, partition {partition}", self.session.spec().name()),
-                        reason: format!(
-                            "it ends at offset {end}, but its writers wrote up to {stated}: records were deleted"
-                        ),
-                    });
-                }
-                self.end = Some(end);
+                self.ending.offset = Some(end);
             }
             Upstream::Failed { cause } | Upstream::Lost { cause, seen: true } => {
                 let Some(end) = self.ask_end().await? else {
                     return Ok(());
                 };
-                self.end = Some(end);
-                self.failure = Some(incomplete(&self.name, cause));
+                self.ending.offset = Some(end);
+                self.ending.failure = Some(incomplete(&self.name, cause));
             }
             Upstream::Lost { cause, seen: false } => {
                 let seconds = self.session.spec().timing.patience.as_secs();
@@ -369,8 +374,11 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
             return Ok(());
         }
         self.session.replicas_finished().await?;
-        if self.ended {
+        if self.ended || self.resumed == Some(self.given) {
+            // Whoever comes back to work that is done says nothing but its last words: those of a run that is complete.
             self.session.reconcile()?;
+        }
+        if self.ended {
             self.reader.nothing_left_behind().await?;
         }
         if positions_are_status {
@@ -380,12 +388,4 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
         self.session.tell(self.member, LocalEvent::Closed);
         Ok(())
     }
-}
-
-/// The count of a reader that goes on at a position, where plain peers are on its channel.
-fn counting(session: &ChannelSession, member: MemberId, position: u64) -> Option<Count> {
-    session.counts_records().then(|| {
-        let before = session.received_before(member.index);
-        Count::after(before, position, session.spec().is_log())
-    })
 }

@@ -85,6 +85,19 @@ impl Machine {
             .filter(|_| live && !self.local.contains_key(&self.keeper()))
     }
 
+    /// Whether the principal reader has ever been in the run: whoever claimed it and died before has opened nothing. Of one that
+    /// failed or left, where writers may be plain, the mark of the run tells.
+    #[must_use]
+    pub fn is_opened(&self) -> bool {
+        let run = self.current_run();
+        let known = self.heard(MemberId::PRINCIPAL, run).map(|known| known.state);
+        let is_gone = matches!(known, Some(MemberState::Failed | MemberState::Left));
+        let mut foreign = self.layout.foreign.iter();
+        let has_plain = foreign.any(|member| member.side == Side::Writers);
+        let is_marked = run.is_some_and(|run| self.plain.is_marked(run));
+        is_marked || (known.is_some() && !(is_gone && has_plain))
+    }
+
     /// Whether writers may send.
     #[must_use]
     pub fn readiness(&self) -> Readiness {

@@ -167,6 +167,9 @@ impl Machine {
                         .is_some_and(|known| known.run == report.run && known.closed);
                     let closes = member == MemberId::PRINCIPAL && word.state == MemberState::Closed;
                     let closed = was_closed || closes;
+                    if closed && !was_closed {
+                        self.plain.closed();
+                    }
                     let was_live = was_closed && self.announced.is_some_and(|known| known.live);
                     self.announced = Some(Announced {
                         run: report.run,

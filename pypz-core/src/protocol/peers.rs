@@ -104,7 +104,8 @@ impl Peers {
                 since,
                 live,
             };
-            if known.state.is_finished() {
+            // Whoever comes back to an end that was said before adds nothing to it, and states no ends.
+            if known.state.is_finished() && self.finisher(member, known.run).is_none() {
                 self.finished.insert(member, (known.run, known.process.id));
             }
             if known.state.is_settled() {
@@ -155,6 +156,9 @@ impl Peers {
         self.hear_sources(side, report, layout);
         let expected = |index: u32| side == Side::Readers && (index as usize) < layout.readers.len();
         for &(index, count, position) in report.received.iter().filter(|(index, ..)| expected(*index)) {
+            if !self.speaks_for(MemberId::reader(index), report) {
+                continue;
+            }
             let known = self.received.entry(index).or_insert((report.run, 0, 0));
             if known.0.number <= report.run.number {
                 *known = (report.run, count, position);
@@ -170,19 +174,23 @@ impl Peers {
         }
     }
 
-    /// Takes in where sources are. A process that was replaced says nothing that counts: only who holds the member does.
+    /// Whether a report is of the newest incarnation of a member. A process that was replaced says nothing that counts: only who
+    /// holds the member does.
+    fn speaks_for(&self, member: MemberId, report: &Report) -> bool {
+        let rank = |epoch: u32| (report.run.number, epoch);
+        let known = self.get(member).map(|known| (known.run.number, known.epoch));
+        report.members.iter().any(|range| {
+            let newest = known.is_none_or(|known| rank(range.epoch) >= known);
+            let of = range.first..=range.last;
+            of.contains(&member.index) && newest && range.state != MemberState::Claimed
+        })
+    }
+
+    /// Takes in where sources are.
     fn hear_sources(&mut self, side: Side, report: &Report, layout: &Layout) {
         let expected = |index: u32| side == Side::Writers && (index as usize) < layout.writers.len();
         for (index, text) in report.sources.iter().filter(|(index, _)| expected(*index)) {
-            let member = MemberId::writer(*index);
-            let speaks = |range: &MemberRange| {
-                let of = range.first..=range.last;
-                let newest = self
-                    .get(member)
-                    .is_none_or(|known| (report.run.number, range.epoch) >= (known.run.number, known.epoch));
-                of.contains(index) && newest && range.state != MemberState::Claimed
-            };
-            if text.len() <= MAX_SOURCE_BYTES && report.members.iter().any(speaks) {
+            if text.len() <= MAX_SOURCE_BYTES && self.speaks_for(MemberId::writer(*index), report) {
                 self.sources.insert(*index, (report.run, text.clone()));
             }
         }

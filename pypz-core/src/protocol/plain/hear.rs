@@ -105,14 +105,14 @@ impl Machine {
         self.plain.has_leftovers && self.current_run().is_none_or(|run| run.number == 1)
     }
 
-    /// Whether no plain writer of the run is there any more: each has closed, failed or fallen silent.
+    /// Whether no plain writer of the run is there any more: each has closed, whatever it was before.
     #[must_use]
     pub fn plain_writers_left(&self) -> bool {
         let run = self.current_run();
         self.layout.foreign.iter().all(|member| {
             let peer = self.plain.in_run(*member, run);
-            member.side == Side::Readers
-                || peer.is_none_or(|peer| peer.state == PlainStatus::Closed || peer.was_closed)
+            // One that came back has to close once more.
+            member.side == Side::Readers || peer.is_none_or(|peer| peer.state == PlainStatus::Closed)
         })
     }
 

@@ -24,9 +24,11 @@ pub(in crate::protocol) struct PlainPeer {
     pub(in crate::protocol) since: Duration,
     /// Whether it has spoken behind the mark of the run.
     pub(super) is_marked: bool,
+    /// Whether it has said `Opened` behind the mark, or was named by it: then nothing of what it sent was passed over.
+    pub(super) is_opened_behind: bool,
     /// Whether it has spoken since this process read the history.
     pub(in crate::protocol) live: bool,
-    /// Whether it has said `Opened` since this process read the history.
+    /// Whether it has said `Opened` since this process read the history, and since a run was closed.
     pub(super) opened_live: bool,
     /// Whether it has ever said `Closed`.
     pub(super) was_closed: bool,
@@ -71,13 +73,20 @@ impl PlainPeers {
         }
         self.marked = Some(run);
         for peer in self.peers.values_mut() {
-            peer.is_marked = false;
+            (peer.is_marked, peer.is_opened_behind) = (false, false);
             peer.carried.0 = 0;
         }
         for writer in early {
             if let Some(peer) = self.peers.get_mut(&MemberId::writer(writer)) {
-                peer.is_marked = true;
+                (peer.is_marked, peer.is_opened_behind) = (true, true);
             }
+        }
+    }
+
+    /// Notes that a run is closed: whoever opened before is of that one or an earlier.
+    pub(in crate::protocol) fn closed(&mut self) {
+        for peer in self.peers.values_mut() {
+            peer.opened_live = false;
         }
     }
 
@@ -105,12 +114,14 @@ impl PlainPeers {
             carried: (0, 0),
             seen: observed,
             since: observed,
-            is_marked,
+            is_marked: false,
+            is_opened_behind: false,
             live,
             opened_live: false,
             was_closed: false,
             acknowledged: false,
         });
+        let is_first = is_marked && !peer.is_marked;
         let next = match (peer.state, word.status) {
             (_, PlainStatus::Opened) => {
                 let carried = if peer.is_marked {
@@ -125,13 +136,21 @@ impl PlainPeers {
             // What failed stays failed, whatever is said at its end.
             (PlainStatus::Error, _) => PlainStatus::Error,
             (PlainStatus::Closed, PlainStatus::Stopped) => PlainStatus::Closed,
+            (PlainStatus::Stopped | PlainStatus::Closed, PlainStatus::HealthCheck) if is_first => {
+                // It had ended before the run: another incarnation speaks, whose first words are lost.
+                peer.sent = 0;
+                PlainStatus::HealthCheck
+            }
             (_, status @ (PlainStatus::Stopped | PlainStatus::Closed | PlainStatus::Error)) => status,
             (state, _) => state,
         };
+        // Whoever had stopped before the mark has nothing to do with the run, though it closes behind it.
+        let only_closes = peer.state == PlainStatus::Stopped && word.status == PlainStatus::Closed;
         if next != peer.state {
             (peer.state, peer.since) = (next, observed);
         }
-        peer.is_marked |= is_marked;
+        peer.is_marked |= is_marked && !only_closes;
+        peer.is_opened_behind |= is_marked && word.status == PlainStatus::Opened;
         peer.live |= live;
         peer.opened_live |= live && word.status == PlainStatus::Opened;
         peer.was_closed |= word.status == PlainStatus::Closed;
@@ -153,7 +172,8 @@ impl PlainPeers {
         let counts = match member.side {
             Side::Readers => peer.live,
             Side::Writers => run.is_some_and(|run| {
-                self.is_whole(run) || (peer.is_marked && self.marked.is_some_and(|marked| marked == run))
+                let is_behind = peer.is_opened_behind || (peer.is_marked && !self.is_after_leftovers(run));
+                self.is_whole(run) || (is_behind && self.marked.is_some_and(|marked| marked == run))
             }),
         };
         counts.then_some(peer)
@@ -162,6 +182,11 @@ impl PlainPeers {
     /// Whether a run is the first of its log, so that every word in there is of it.
     pub(super) const fn is_whole(&self, run: RunId) -> bool {
         run.number == 1 && !self.has_leftovers
+    }
+
+    /// Whether a run began by passing over what an earlier one had left.
+    const fn is_after_leftovers(&self, run: RunId) -> bool {
+        run.number == 1 && self.has_leftovers
     }
 
     /// How many records a plain writer says that it sent in a run.

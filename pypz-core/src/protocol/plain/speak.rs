@@ -70,7 +70,9 @@ impl Machine {
             .foreign
             .iter()
             .any(|member| member.side == Side::Writers);
-        let is_there = matches!(local.stage, Stage::Established { .. }) && local.state >= MemberState::Opened;
+        let is_there = matches!(local.stage, Stage::Established { .. })
+            && local.state >= MemberState::Opened
+            && local.state.holds();
         (has_plain && is_there).then(|| Report {
             run,
             process: self.process.clone(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::super::{Covering, MemberId, ProcessId, Report, RunId, Side};
+use super::super::{Covering, MemberId, PlainWord, ProcessId, Report, RunId, Side};
 
 /// A record by what it is, wherever and however often it is in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,11 +20,45 @@ impl Record {
     }
 }
 
+/// A message of a status log.
+#[derive(Debug, Clone)]
+pub(super) enum Said {
+    Report(Rc<Report>),
+    Word(Rc<Spoken>),
+}
+
+/// A word of pypz-python's wire.
+#[derive(Debug)]
+pub(super) struct Spoken {
+    pub(super) word: PlainWord,
+    /// When it was made, by the clock of who says it.
+    pub(super) stamp: u64,
+    /// The life of a plain member in which it was said; `None` if one of ours says it.
+    pub(super) life: Option<usize>,
+}
+
+impl Said {
+    /// The process of ours that says it.
+    fn process(&self) -> Option<ProcessId> {
+        match self {
+            Self::Report(report) => Some(report.process.id),
+            Self::Word(spoken) => spoken.word.process,
+        }
+    }
+
+    pub(super) const fn report(&self) -> Option<&Rc<Report>> {
+        match self {
+            Self::Report(report) => Some(report),
+            Self::Word(_) => None,
+        }
+    }
+}
+
 /// All that outlives a process.
 #[derive(Debug)]
 pub(super) struct Broker {
-    status: [Vec<Rc<Report>>; 2],
-    /// When each report was published; 0 for those of old runs.
+    status: [Vec<Said>; 2],
+    /// When each message was published; 0 for those of old runs.
     published: [Vec<u64>; 2],
     /// Where each status log begins: what stood before it is gone.
     starts: [usize; 2],
@@ -41,6 +75,8 @@ pub(super) struct Broker {
     /// From where each writer goes on in a run.
     pub(super) inputs: BTreeMap<(RunId, u32), u32>,
     pub(super) down_until: u64,
+    /// Whether somebody has made the logs, where members are plain: before, nobody finds them.
+    pub(super) exists: bool,
 }
 
 impl Broker {
@@ -58,16 +94,22 @@ impl Broker {
             read: BTreeSet::new(),
             inputs: BTreeMap::new(),
             down_until: 0,
+            exists: false,
         }
     }
 
-    pub(super) const fn status(&self, side: Side) -> &Vec<Rc<Report>> {
+    pub(super) const fn status(&self, side: Side) -> &Vec<Said> {
         &self.status[side as usize]
     }
 
-    pub(super) fn publish(&mut self, now: u64, side: Side, report: Rc<Report>) {
-        self.status[side as usize].push(report);
+    pub(super) fn publish(&mut self, now: u64, side: Side, said: Said) {
+        self.status[side as usize].push(said);
         self.published[side as usize].push(now);
+    }
+
+    /// When a message of a status log was published.
+    pub(super) fn published(&self, side: Side, at: usize) -> u64 {
+        self.published[side as usize][at]
     }
 
     /// Where a status log begins.
@@ -91,9 +133,25 @@ impl Broker {
         self.starts[side as usize] = start.max(self.start(side));
     }
 
-    /// The reports that are still there.
-    pub(super) fn remembered(&self, side: Side) -> &[Rc<Report>] {
+    /// The messages that are still there.
+    fn remembered(&self, side: Side) -> &[Said] {
         &self.status(side)[self.start(side)..]
+    }
+
+    /// The reports that are still there.
+    pub(super) fn reports(&self, side: Side) -> impl Iterator<Item = &Rc<Report>> {
+        self.remembered(side).iter().filter_map(Said::report)
+    }
+
+    /// The last messages of a process that are still there, in their order.
+    pub(super) fn last_of(&self, side: Side, process: ProcessId, count: usize) -> Vec<Said> {
+        let of_process = self
+            .remembered(side)
+            .iter()
+            .filter(|said| said.process() == Some(process));
+        let mut last: Vec<Said> = of_process.rev().take(count).cloned().collect();
+        last.reverse();
+        last
     }
 
     /// Whether a process has not initialised its producer yet; notes that it does.
@@ -110,6 +168,32 @@ impl Broker {
     pub(super) fn may_commit(&self, side: Side, covering: &Covering, process: ProcessId) -> bool {
         let key = (side, covering.clone());
         self.producers.get(&key) == Some(&process)
+    }
+
+    /// Marks all that is there as read, for every reader.
+    pub(super) fn skip_to_end(&mut self) {
+        for partition in 0..self.partitions.len() {
+            self.committed[partition] = self.partitions[partition].len();
+        }
+    }
+
+    /// How many records no reader has committed.
+    pub(super) fn unread(&self) -> usize {
+        let ends = self.partitions.iter().map(Vec::len);
+        ends.zip(&self.committed)
+            .map(|(end, committed)| end.saturating_sub(*committed))
+            .sum()
+    }
+
+    /// Deletes the channel with all that is in it.
+    pub(super) fn wipe(&mut self) {
+        let partitions = u32::try_from(self.partitions.len()).unwrap_or(1);
+        let (inputs, down_until) = (std::mem::take(&mut self.inputs), self.down_until);
+        *self = Self {
+            inputs,
+            down_until,
+            ..Self::new(partitions)
+        };
     }
 
     pub(super) fn commit(&mut self, partition: usize, offset: usize) {

@@ -1,8 +1,10 @@
 //! What goes wrong in a world, and what the world looks like: all of it drawn from the seed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::super::{MemberId, Side, Timing};
+use super::plain::PlainPlan;
 use super::rng::Rng;
 
 /// The times of all simulated processes.
@@ -47,6 +49,14 @@ pub(super) enum BrokenRule {
     SettlesEarly,
     /// The principal takes replicas that have settled for such as have stopped.
     ClosesOverSettled,
+    /// The principal does not compare the counts of plain writers.
+    IgnoresCounts,
+    /// The words of an earlier run of pypz-python are taken for those of this one.
+    OverhearsLeftovers,
+    /// The principal reads the records of an earlier run of pypz-python.
+    ReadsLeftovers,
+    /// The principal deletes the channel while plain writers are at it.
+    DeletesUnderPlainWriters,
 }
 
 impl BrokenRule {
@@ -121,7 +131,7 @@ pub(super) struct Plan {
     /// How many times slower readers are than writers.
     pub(super) lag: u64,
     /// Until when faults strike.
-    horizon: u64,
+    pub(super) horizon: u64,
     /// The longest delay of a status log.
     pub(super) delay: u64,
     /// Reports travel as bytes.
@@ -139,6 +149,9 @@ pub(super) struct Plan {
     /// Members say that they have settled before they say that they have stopped, as replicas on several channels do.
     pub(super) settles: bool,
     pub(super) broken: Option<BrokenRule>,
+    /// The members that are plain pypz-python, each in a process of its own, and what they are like.
+    pub(super) foreign: BTreeSet<MemberId>,
+    pub(super) plain: PlainPlan,
     /// Nothing was lost for good: everybody has to finish.
     pub(super) benign: bool,
     /// Everybody answers in time: nobody may be fenced.
@@ -149,7 +162,9 @@ impl Plan {
     pub(super) fn draw(seed: u64, broken: Option<BrokenRule>) -> (Self, Rng) {
         let mut rng = Rng::new(seed);
         let (readers, writers) = (rng.pick(&[1, 1, 2, 2, 3]), rng.pick(&[1, 1, 2, 2, 3]));
-        let slots = place(&mut rng, readers, writers);
+        let members = (0..readers).map(MemberId::reader);
+        let members = members.chain((0..writers).map(MemberId::writer));
+        let slots = place(&mut rng, members.collect());
         let starts = slots.iter().map(|_| rng.below(3000)).collect();
         let slow = rng.one_in(8);
         let mut plan = Self {
@@ -174,6 +189,8 @@ impl Plan {
             transactional: rng.one_in(3),
             sources: rng.one_in(3),
             settles: seed.is_multiple_of(2),
+            foreign: BTreeSet::new(),
+            plain: PlainPlan::default(),
             broken,
             benign: true,
             calm: !slow,
@@ -211,7 +228,7 @@ impl Plan {
         self.faults.iter().any(|(_, fault)| is_duplicate(fault))
     }
 
-    fn add_fault(&mut self, rng: &mut Rng) {
+    pub(super) fn add_fault(&mut self, rng: &mut Rng) {
         let slot = usize::try_from(rng.below(self.slots.len() as u64)).unwrap_or_default();
         let restarts = |fault: &Fault| match fault {
             Fault::Kill { slot: of, .. } | Fault::Terminate { slot: of, .. } => *of == slot,
@@ -262,7 +279,7 @@ impl Plan {
     }
 
     /// Notes what a fault leaves to be expected.
-    fn weigh(&mut self, fault: Fault) {
+    pub(super) fn weigh(&mut self, fault: Fault) {
         self.benign &= match fault {
             Fault::Kill { back: None, .. }
             | Fault::Fail { .. }
@@ -284,11 +301,8 @@ impl Plan {
 }
 
 /// Puts the members into processes: all in one, each in its own, or anything between.
-fn place(rng: &mut Rng, readers: u32, writers: u32) -> Vec<Vec<MemberId>> {
-    let members = (0..readers)
-        .map(MemberId::reader)
-        .chain((0..writers).map(MemberId::writer));
-    let count = rng.between(1, u64::from(readers + writers));
+pub(super) fn place(rng: &mut Rng, members: Vec<MemberId>) -> Vec<Vec<MemberId>> {
+    let count = rng.between(1, members.len() as u64);
     let mut slots = vec![Vec::new(); usize::try_from(count).unwrap_or(1)];
     for member in members {
         let slot = usize::try_from(rng.below(count)).unwrap_or_default();

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use uuid::Uuid;
 
 use super::super::{Acknowledgements, MemberId, MemberRange, MemberState, Process, Report, RunId, Side};
+use super::broker::Said;
 use super::world::World;
 
 /// Fills the status logs with runs that were closed, and perhaps a last one that was not.
@@ -22,6 +23,9 @@ pub(super) fn write_old_runs(world: &mut World) {
                 world.plan.writers
             };
             for member in (0..count).map(|index| MemberId { side, index }) {
+                if world.plan.foreign.contains(&member) {
+                    continue;
+                }
                 say_of(world, run, member, closed);
             }
         }
@@ -81,5 +85,7 @@ fn say(world: &mut World, run: RunId, member: MemberId, epoch: u32, state: Membe
     if world.plan.old_runs.count == run.number && !world.plan.old_runs.closed {
         world.oracle.on_status(0, member.side, &report);
     }
-    world.broker.publish(0, member.side, Rc::new(report));
+    world
+        .broker
+        .publish(0, member.side, Said::Report(Rc::new(report)));
 }

@@ -67,7 +67,7 @@ impl World {
     }
 
     /// All processes from this one on ended well, unless they were struck or came when their work was done.
-    fn must_have_ended_well(&mut self, first: usize) {
+    pub(super) fn must_have_ended_well(&mut self, first: usize) {
         for process in self.processes.iter().flatten().skip(first) {
             let code = process.exit.as_ref().map_or(0, |exit| exit.code);
             let late = process.members().any(|member| self.oracle.has_finished(member));
@@ -78,7 +78,7 @@ impl World {
         }
     }
 
-    fn run_to_the_end(&mut self) {
+    pub(super) fn run_to_the_end(&mut self) {
         while self.oracle.violation.is_none() {
             let Some(Reverse((at, _, event))) = self.queue.pop() else {
                 break;

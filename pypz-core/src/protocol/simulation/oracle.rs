@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{MemberId, MemberState, ProcessId, Report, RunId, Side};
+use super::super::{Layout, MemberId, MemberState, ProcessId, Report, RunId, Side};
 use super::broker::{Broker, Record};
 use super::faults::Plan;
 
@@ -18,6 +18,8 @@ pub(super) struct Oracle {
     newest: BTreeMap<MemberId, Rank>,
     /// Readers that were positioned in a run, from the log.
     positioned: BTreeSet<(RunId, u32)>,
+    /// Plain readers that were positioned in this life of the channel, from the log.
+    pub(super) plain_positioned: BTreeSet<u32>,
     /// Members that said in the log that they are finished.
     said_finished: BTreeSet<(RunId, MemberId)>,
     /// Members that said in the log that their work is done.
@@ -70,7 +72,7 @@ impl Oracle {
     pub(super) fn on_retention(&mut self, broker: &Broker) {
         self.newest.clear();
         for side in Side::BOTH {
-            for report in broker.remembered(side) {
+            for report in broker.reports(side) {
                 for (index, word) in report.expanded() {
                     let rank = (report.run.number, word.epoch);
                     if word.state != MemberState::Claimed {
@@ -103,7 +105,8 @@ impl Oracle {
     /// Rule 1: no record before all readers are positioned.
     pub(super) fn on_send(&mut self, plan: &Plan, run: RunId) {
         for reader in 0..plan.readers {
-            let positioned = self.positioned.contains(&(run, reader));
+            let positioned =
+                self.positioned.contains(&(run, reader)) || self.plain_positioned.contains(&reader);
             self.must(positioned, || {
                 format!("a record was sent before reader {reader} was positioned")
             });
@@ -113,7 +116,8 @@ impl Oracle {
     /// Rule 2: a reader that ends well has read every record that any writer of the run has for it, all of them are in
     /// the log, and every writer has said so.
     pub(super) fn on_reader_end(&mut self, plan: &Plan, broker: &Broker, run: RunId, reader: u32) {
-        for writer in 0..plan.writers {
+        let is_ours = |writer: &u32| !plan.foreign.contains(&MemberId::writer(*writer));
+        for writer in (0..plan.writers).filter(is_ours) {
             let proven = self.said_finished.contains(&(run, MemberId::writer(writer)));
             self.must(proven, || {
                 format!("reader {reader} ended without a word of writer {writer}")
@@ -193,13 +197,40 @@ impl Oracle {
         self.said_finished.iter().any(|(_, finished)| *finished == member)
     }
 
+    pub(super) fn has_heard_the_principal(&self) -> bool {
+        self.newest.contains_key(&MemberId::PRINCIPAL)
+    }
+
+    /// Whether all writers of ours have finished in some run.
+    pub(super) fn have_finished(&self, layout: &Layout) -> bool {
+        let ours = layout
+            .members(Side::Writers)
+            .filter(|member| !layout.foreign.contains(member));
+        ours.into_iter().all(|member| self.has_finished(member))
+    }
+
     /// A run that was closed after this moment with every member of it ended well.
     pub(super) fn has_completed_run(&self, plan: &Plan, since: u64) -> bool {
+        let closed = self.closed.iter().filter(|(_, at)| **at >= since);
+        closed.into_iter().any(|(run, _)| self.is_complete(plan, *run))
+    }
+
+    /// Whether no run was opened after one that is complete.
+    pub(super) fn is_last_run_complete(&self, plan: &Plan) -> bool {
+        let last = self
+            .newest
+            .get(&MemberId::PRINCIPAL)
+            .map_or(0, |(number, _)| *number);
+        let closed = self.closed.keys().filter(|run| run.number == last);
+        closed.into_iter().any(|run| self.is_complete(plan, *run))
+    }
+
+    fn is_complete(&self, plan: &Plan, run: RunId) -> bool {
         let readers = (0..plan.readers).map(MemberId::reader);
-        let members: Vec<MemberId> = readers.chain((0..plan.writers).map(MemberId::writer)).collect();
-        self.closed
-            .iter()
-            .filter(|(_, at)| **at >= since)
-            .any(|(run, _)| members.iter().all(|member| self.ended.contains(&(*run, *member))))
+        let members: Vec<MemberId> = readers
+            .chain((0..plan.writers).map(MemberId::writer))
+            .filter(|member| !plan.foreign.contains(member))
+            .collect();
+        members.iter().all(|member| self.ended.contains(&(run, *member)))
     }
 }

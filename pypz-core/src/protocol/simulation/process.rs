@@ -11,10 +11,10 @@ use super::super::{
     Heard, LocalEvent, Machine, MemberId, Membership, Process, ProcessId, Report, RunPolicy, Side, Timing,
     wire,
 };
-use super::broker::{Broker, Record};
+use super::broker::{Broker, Record, Said, Spoken};
 use super::driver::{Driver, Step};
 use super::exit::Exit;
-use super::faults::{BrokenRule, TIMING};
+use super::faults::{BrokenRule, PATIENCE, TIMING};
 use super::world::{Event, World};
 
 /// How long a process that has to go waits for its last words to come back, in milliseconds.
@@ -30,16 +30,18 @@ pub(super) struct SimProcess {
     pub(super) withholds: bool,
     /// What happens to it while it is paused.
     pub(super) inbox: Vec<Event>,
-    pub(super) outbox: [VecDeque<Rc<Report>>; 2],
+    pub(super) outbox: [VecDeque<Said>; 2],
     pub(super) booted: bool,
     identity: Process,
     machine: Machine,
-    started: u64,
+    pub(super) started: u64,
     cursors: [usize; 2],
     history: [usize; 2],
     history_read: bool,
     drivers: Vec<Driver>,
     leaving: Option<(Exit, u64)>,
+    /// Since when it is done, if it only waits for plain writers to leave.
+    done_since: Option<u64>,
     wakes_at: u64,
 }
 
@@ -77,6 +79,7 @@ impl SimProcess {
             history_read: false,
             drivers: drivers.collect(),
             leaving: None,
+            done_since: None,
             wakes_at: 0,
         }
     }
@@ -125,14 +128,20 @@ impl SimProcess {
         self.look(world, None);
     }
 
-    /// Hears the next report of a status log.
+    /// Hears the next message of a status log.
     pub(super) fn deliver(&mut self, world: &mut World, side: Side) {
         let at = self.cursors[side as usize].max(world.broker.start(side));
-        let Some(report) = world.broker.status(side).get(at) else {
+        let Some(said) = world.broker.status(side).get(at).cloned() else {
             return self.look(world, None);
         };
-        let mut report = Rc::clone(report);
         self.cursors[side as usize] = at + 1;
+        match said {
+            Said::Report(report) => self.hear(world, side, report),
+            Said::Word(spoken) => self.hear_word(world, &spoken),
+        }
+    }
+
+    fn hear(&mut self, world: &mut World, side: Side, mut report: Rc<Report>) {
         if world.plan.wire {
             let bytes = wire::encode(&world.layout, side, (*report).clone(), 0).bytes;
             match wire::decode(&world.layout, side, &bytes) {
@@ -157,6 +166,21 @@ impl SimProcess {
             };
             world.oracle.on_heard(&report, side, rank);
         }
+    }
+
+    /// Hears a word of pypz-python's wire: of a plain member, or of one of ours, whose process only signs of life tell.
+    fn hear_word(&mut self, world: &mut World, spoken: &Spoken) {
+        if world.is_unheard(spoken) {
+            return self.look(world, None);
+        }
+        let bytes = wire::encode_word(&world.layout, &spoken.word, 0).bytes;
+        match wire::decode(&world.layout, spoken.word.member.side, &bytes) {
+            Ok(Heard::Word(word)) => self.machine.on_plain(&word),
+            other => world
+                .oracle
+                .must(false, || format!("a word is not readable: {other:?}")),
+        }
+        self.look(world, None);
     }
 
     pub(super) fn on_acknowledged(&mut self, world: &mut World, record: Record, offset: u64) {
@@ -213,8 +237,32 @@ impl SimProcess {
         {
             return self.leave(world, exit);
         }
-        for (side, report) in self.machine.take_reports() {
-            self.outbox[side as usize].push_back(Rc::new(report));
+        self.speak(world);
+        self.maybe_exit(world);
+        let next = self.started + u64::try_from(self.machine.next_tick().as_millis()).unwrap_or(u64::MAX);
+        let next = next.max(world.now + 1);
+        if self.exit.is_none() && (self.wakes_at <= world.now || next < self.wakes_at) {
+            self.wakes_at = next;
+            world.at(next, Event::Wake { process: self.index });
+        }
+    }
+
+    /// Says what there is to say: words before reports, as a session does.
+    fn speak(&mut self, world: &mut World) {
+        let reports = self.machine.take_reports();
+        let stamp = world.now;
+        let word = |word| Spoken {
+            word,
+            stamp,
+            life: None,
+        };
+        let words = self.machine.take_words().into_iter().map(word);
+        let words = words.map(|spoken| (spoken.word.member.side, Said::Word(Rc::new(spoken))));
+        let reports = reports
+            .into_iter()
+            .map(|(side, report)| (side, Said::Report(Rc::new(report))));
+        for (side, said) in words.chain(reports) {
+            self.outbox[side as usize].push_back(said);
             let delay = 1 + world.rng.below(world.plan.delay / 2 + 1);
             world.after(
                 delay,
@@ -224,13 +272,6 @@ impl SimProcess {
                     late: false,
                 },
             );
-        }
-        self.maybe_exit(world);
-        let next = self.started + u64::try_from(self.machine.next_tick().as_millis()).unwrap_or(u64::MAX);
-        let next = next.max(world.now + 1);
-        if self.exit.is_none() && (self.wakes_at <= world.now || next < self.wakes_at) {
-            self.wakes_at = next;
-            world.at(next, Event::Wake { process: self.index });
         }
     }
 
@@ -264,7 +305,10 @@ impl SimProcess {
         let settled = self.machine.is_settled() || world.breaks(BrokenRule::EndsUnheard);
         let exit = match &self.leaving {
             Some((exit, until)) if settled || world.now >= *until => exit.clone(),
-            None if settled && self.drivers.iter().all(Driver::is_done) => Exit::new(0, "done"),
+            None if settled && self.drivers.iter().all(Driver::is_done) => match self.deletion(world) {
+                Some(exit) => exit,
+                None => return,
+            },
             _ => return,
         };
         if exit.code == 0 {
@@ -283,5 +327,24 @@ impl SimProcess {
             format!("#{} was fenced though it lived: {exit:?}", self.index)
         });
         self.exit = Some(exit);
+    }
+
+    /// How a process that is done ends: its principal deletes what is there, once plain writers have left it.
+    fn deletion(&mut self, world: &mut World) -> Option<Exit> {
+        let principal = self
+            .drivers
+            .iter()
+            .find(|driver| driver.member() == MemberId::PRINCIPAL);
+        let run = principal.and_then(Driver::run);
+        let Some(run) = run.filter(|_| world.is_plain()) else {
+            return Some(Exit::new(0, "done"));
+        };
+        let since = *self.done_since.get_or_insert(world.now);
+        let left = self.machine.plain_writers_left() || world.now > since + PATIENCE;
+        let skips = world.breaks(BrokenRule::DeletesUnderPlainWriters);
+        if world.is_down() || !(left || skips) {
+            return None;
+        }
+        Some(world.delete(run))
     }
 }

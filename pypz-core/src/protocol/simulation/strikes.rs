@@ -14,6 +14,10 @@ impl World {
             RunPolicy::Resume
         };
         let members = self.plan.slots[slot].clone();
+        let policy = self.policy_of(policy, &members);
+        if self.is_plain_slot(slot) {
+            return self.start_plain(slot, members[0]);
+        }
         self.start_with(slot, policy, &members);
     }
 
@@ -106,6 +110,9 @@ impl World {
             | Fault::Terminate { slot, .. }
             | Fault::Fail { slot } => slot,
         };
+        if self.is_plain_slot(slot) {
+            return self.strike_plain(slot, fault);
+        }
         let running = |process: &&mut Box<SimProcess>| {
             process.slot == slot && process.exit.is_none() && !process.paused
         };
@@ -163,17 +170,18 @@ impl World {
 
     /// Starts a process when the one before is gone.
     pub(super) fn start_after(&mut self, slot: usize, after: usize) {
-        if self.processes[after]
-            .as_ref()
-            .is_some_and(|process| process.exit.is_none())
-        {
+        let is_there = !self.is_plain_slot(slot)
+            && self.processes[after]
+                .as_ref()
+                .is_some_and(|process| process.exit.is_none());
+        if is_there {
             self.after(500, Event::Restart { slot, after });
         } else {
             self.start(slot, false);
         }
     }
 
-    fn expect_trouble_until(&mut self, at: u64) {
+    pub(super) fn expect_trouble_until(&mut self, at: u64) {
         self.troubled_until = self.troubled_until.max(at);
     }
 }

@@ -2,13 +2,13 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::rc::Rc;
 use std::sync::Arc;
 
-use super::super::{Layout, MemberId, ProcessId, Report, Side};
-use super::broker::{Broker, Record};
+use super::super::{Layout, MemberId, ProcessId, Side};
+use super::broker::{Broker, Record, Said};
 use super::faults::{BrokenRule, Fault, Plan};
 use super::oracle::{Oracle, Rank};
+use super::plain::{PlainEvent, PlainProcess, Watch};
 use super::process::SimProcess;
 use super::rng::Rng;
 
@@ -62,6 +62,10 @@ pub(super) enum Event {
         process: usize,
     },
     Strike(Fault),
+    Plain {
+        process: usize,
+        what: PlainEvent,
+    },
 }
 
 #[derive(Debug)]
@@ -73,6 +77,9 @@ pub(super) struct World {
     pub(super) broker: Broker,
     pub(super) oracle: Oracle,
     pub(super) processes: Vec<Option<Box<SimProcess>>>,
+    /// Processes of pypz-python.
+    pub(super) plain: Vec<Option<Box<PlainProcess>>>,
+    pub(super) watch: Watch,
     /// All that happened, if somebody wants to read it.
     pub(super) trace: Option<Vec<String>>,
     pub(super) queue: BinaryHeap<Reverse<(u64, u64, Event)>>,
@@ -83,12 +90,16 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(seed: u64, broken: Option<BrokenRule>, traced: bool) -> Self {
-        let (plan, rng) = Plan::draw(seed, broken);
+        Self::of(Plan::draw(seed, broken), traced)
+    }
+
+    pub(super) fn of((plan, rng): (Plan, Rng), traced: bool) -> Self {
         let name = |port: &str, n: u32| format!("pl.{port}_{n}.{port}");
         let layout = Layout {
             channel: name("in", 0).into(),
             readers: (0..plan.readers).map(|n| name("in", n)).collect(),
             writers: (0..plan.writers).map(|n| name("out", n)).collect(),
+            foreign: plan.foreign.clone(),
             ..Layout::default()
         };
         let mut world = Self {
@@ -99,6 +110,8 @@ impl World {
             plan,
             oracle: Oracle::default(),
             processes: Vec::new(),
+            plain: Vec::new(),
+            watch: Watch::default(),
             trace: traced.then(Vec::new),
             queue: BinaryHeap::new(),
             tickets: 0,
@@ -171,6 +184,7 @@ impl World {
             Event::Publish { process, side, late } => self.publish(process, side, late),
             Event::Repeat { process, side, count } => self.repeat(process, side, count),
             Event::Append { process, record } => self.append(process, record),
+            Event::Plain { process, what } => self.on_plain_event(process, what),
             Event::Boot { process }
             | Event::Wake { process }
             | Event::Work { process, .. }
@@ -187,6 +201,9 @@ impl World {
         );
         if remote && self.is_down() {
             return self.when_back(event);
+        }
+        if matches!(event, Event::Boot { .. }) && !self.finds_the_channel(index) {
+            return;
         }
         let Some(mut process) = self.processes[index].take() else {
             return;
@@ -239,13 +256,13 @@ impl World {
                 late: true,
             });
         }
-        let Some(report) = process.outbox[side as usize].pop_front() else {
+        let Some(said) = process.outbox[side as usize].pop_front() else {
             return;
         };
         if is_down || (is_gone && late) || (is_killed && self.rng.one_in(2)) {
             return;
         }
-        self.take_in(index, side, report);
+        self.take_in(index, side, said);
     }
 
     fn repeat(&mut self, index: usize, side: Side, count: usize) {
@@ -255,29 +272,32 @@ impl World {
         if process.exit.is_some() || self.is_down() {
             return;
         }
-        let id = process.id();
-        let of_process = self
-            .broker
-            .remembered(side)
-            .iter()
-            .filter(|report| report.process.id == id);
-        let mut again: Vec<_> = of_process.rev().take(count).map(Rc::clone).collect();
-        again.reverse();
-        for report in again {
-            self.take_in(index, side, report);
+        for said in self.broker.last_of(side, process.id(), count) {
+            self.take_in(index, side, said);
         }
     }
 
-    /// A report of a process reaches a log, and from there everybody.
-    fn take_in(&mut self, index: usize, side: Side, report: Rc<Report>) {
-        self.note(|| {
-            format!(
-                "#{index} says to {side:?} in run {}: {:?}",
-                report.run.number, report.members
-            )
-        });
-        self.oracle.on_status(self.now, side, &report);
-        self.broker.publish(self.now.max(1), side, report);
+    /// A message of a process reaches a log, and from there everybody.
+    fn take_in(&mut self, index: usize, side: Side, said: Said) {
+        match &said {
+            Said::Report(report) => {
+                self.note(|| {
+                    format!(
+                        "#{index} says to {side:?} in run {}: {:?}",
+                        report.run.number, report.members
+                    )
+                });
+                self.oracle.on_status(self.now, side, report);
+                self.hear_mark(index, side, report);
+            }
+            Said::Word(spoken) => self.hear_native_word(index, spoken),
+        }
+        self.log(side, said);
+    }
+
+    /// A message is in a log, and on its way to everybody.
+    pub(super) fn log(&mut self, side: Side, said: Said) {
+        self.broker.publish(self.now.max(1), side, said);
         for listener in 0..self.processes.len() {
             if self.processes[listener]
                 .as_ref()

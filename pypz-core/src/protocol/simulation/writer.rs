@@ -156,6 +156,9 @@ impl Writer {
                 number: self.next,
             };
             self.next += 1;
+            if world.is_plain() {
+                machine.on_local(self.member, LocalEvent::Sent(u64::from(self.next - self.first)));
+            }
             world.oracle.on_send(&world.plan, run);
             world.note(|| {
                 format!(

@@ -178,3 +178,44 @@ fn a_plain_replica_of_an_operator_of_ours_is_named_when_it_is_missed() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn a_sign_of_life_behind_the_mark_is_not_of_the_incarnation_that_closed_before_it() {
+    let mut wire = Wire::new(1, 1, &[WRITER]);
+    let first = wire.started(&[PRINCIPAL]);
+    wire.say(WRITER, &[Opened, Started, Stopped, Closed]);
+    wire.tell(first, PRINCIPAL, LocalEvent::Stopped(vec![]));
+    wire.tell(first, PRINCIPAL, LocalEvent::Closed);
+    let second = wire.started(&[PRINCIPAL]);
+    // `Opened` and `Started` were lost.
+    wire.beat(WRITER, 3);
+    assert_eq!(wire.machine(second).upstream(), Upstream::Sending);
+    wire.say(WRITER, &[Stopped]);
+    assert_eq!(wire.machine(second).counts().unwrap().sent(), 3);
+}
+
+#[test]
+fn a_writer_that_only_closes_behind_the_mark_is_of_the_run_before() {
+    let mut wire = Wire::new(1, 1, &[WRITER]);
+    let first = wire.started(&[PRINCIPAL]);
+    wire.say(WRITER, &[Opened, Started, Stopped]);
+    wire.tell(first, PRINCIPAL, LocalEvent::Stopped(vec![]));
+    wire.tell(first, PRINCIPAL, LocalEvent::Closed);
+    let second = wire.started(&[PRINCIPAL]);
+    wire.say(WRITER, &[Closed]);
+    assert_eq!(wire.machine(second).upstream(), Upstream::Sending);
+}
+
+#[test]
+fn the_channel_is_not_left_by_a_writer_that_closed_in_the_run_before() {
+    let mut wire = Wire::new(1, 1, &[WRITER]);
+    let first = wire.started(&[PRINCIPAL]);
+    wire.say(WRITER, &[Opened, Started, Stopped, Closed]);
+    wire.tell(first, PRINCIPAL, LocalEvent::Stopped(vec![]));
+    wire.tell(first, PRINCIPAL, LocalEvent::Closed);
+    let second = wire.started(&[PRINCIPAL]);
+    wire.say(WRITER, &[Opened, Started, Stopped]);
+    assert!(!wire.machine(second).plain_writers_left());
+    wire.say(WRITER, &[Closed]);
+    assert!(wire.machine(second).plain_writers_left());
+}

@@ -18,7 +18,7 @@ use crate::clients::{Clients, REQUEST, insistently};
 use crate::committer::{ReaderContext, Times, commit_noted};
 use crate::error::words;
 use crate::lost::start_of;
-use crate::question::Question;
+use crate::question::{Asked, Question};
 use crate::tail::last_records;
 use crate::topics::{committed, ends, group};
 
@@ -38,6 +38,9 @@ pub(crate) struct Queue {
     pub(crate) floor: Arc<AtomicU64>,
 }
 
+/// An offset of each local partition.
+pub(crate) type Offsets = BTreeMap<i32, i64>;
+
 /// The consumer of one channel, shared by the readers of the process.
 pub(crate) struct ChannelConsumer {
     spec: Arc<ChannelSpec>,
@@ -45,8 +48,8 @@ pub(crate) struct ChannelConsumer {
     queues: Mutex<BTreeMap<i32, Queue>>,
     /// The local partitions, and where each was begun to be read.
     starts: BTreeMap<i32, i64>,
-    ends: Question<BTreeMap<i32, i64>>,
-    lasts: Question<BTreeMap<i32, i64>>,
+    ends: Question<Offsets>,
+    lasts: Question<Offsets>,
     stop: Arc<AtomicBool>,
     wake: std::thread::Thread,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -170,7 +173,8 @@ impl ChannelConsumer {
             .remove(&partition)
     }
 
-    /// The end of a partition, when nothing is written any more. All local ones are asked for at once, and once.
+    /// The end of a partition, when nothing is written any more. All local ones are asked for at once, and once but where members
+    /// are plain.
     pub(crate) async fn end(
         self: &Arc<Self>,
         clients: &Arc<Clients>,
@@ -180,24 +184,25 @@ impl ChannelConsumer {
         Ok(of_partition(&ends, partition))
     }
 
-    async fn ends(self: &Arc<Self>, clients: &Arc<Clients>) -> Result<Arc<BTreeMap<i32, i64>>, ChannelError> {
+    async fn ends(self: &Arc<Self>, clients: &Arc<Clients>) -> Result<Arc<Offsets>, ChannelError> {
         let (asked, held) = (Arc::clone(clients), Arc::clone(self));
         let ask = move || {
             let partitions: Vec<i32> = held.starts.keys().copied().collect();
             let found = ends(&asked, held.spec.name(), &partitions)?;
             Ok(partitions.into_iter().zip(found).collect())
         };
-        let found = self.ends.answer(ask).await;
-        found.map_err(|error| self.failed(clients, &error))
+        self.ask(&self.ends, ask)
+            .answer()
+            .await
+            .map_err(|error| self.failed(clients, &error))
     }
 
-    /// The offset behind the last record of a partition, when nothing is written any more: markers of transactions do not
-    /// count. Asked once, as [`ChannelConsumer::end`].
-    pub(crate) async fn last(
+    /// Has the last records of all local partitions looked for, when nothing is written any more: markers of transactions do not
+    /// count. Once, as [`ChannelConsumer::end`].
+    pub(crate) async fn look_for_last(
         self: &Arc<Self>,
         clients: &Arc<Clients>,
-        partition: i32,
-    ) -> Result<u64, ChannelError> {
+    ) -> Result<Asked<Offsets>, ChannelError> {
         let ends = self.ends(clients).await?;
         let (asked, held) = (Arc::clone(clients), Arc::clone(self));
         let ask = move || {
@@ -207,9 +212,30 @@ impl ChannelConsumer {
                 .map(|(partition, end)| (*partition, (start(partition), *end)));
             last_records(&asked, &held.spec, &spans.collect())
         };
-        let found = self.lasts.answer(ask).await;
+        Ok(self.ask(&self.lasts, ask))
+    }
+
+    /// The offset behind the last record of a partition.
+    pub(crate) async fn last(
+        self: &Arc<Self>,
+        clients: &Arc<Clients>,
+        partition: i32,
+    ) -> Result<u64, ChannelError> {
+        let found = self.look_for_last(clients).await?.answer().await;
         let lasts = found.map_err(|error| self.failed(clients, &error))?;
         Ok(of_partition(&lasts, partition))
+    }
+
+    fn ask(
+        &self,
+        question: &Question<Offsets>,
+        ask: impl FnOnce() -> Result<Offsets, KafkaError> + Send + 'static,
+    ) -> Asked<Offsets> {
+        match self.spec.is_plain() {
+            false => question.ask(ask),
+            // A writer of pypz-python that is started again sends all once more, behind every end.
+            true => question.ask_again(ask),
+        }
     }
 
     fn failed(&self, clients: &Clients, error: &KafkaError) -> ChannelError {
@@ -230,7 +256,8 @@ impl ChannelConsumer {
     }
 }
 
-fn of_partition(ends: &BTreeMap<i32, i64>, partition: i32) -> u64 {
+/// The offset of a partition, 0 if there is none.
+pub(crate) fn of_partition(ends: &Offsets, partition: i32) -> u64 {
     let end = ends.get(&partition).and_then(|end| u64::try_from(*end).ok());
     end.unwrap_or(0)
 }

@@ -10,7 +10,7 @@ type Answer<T> = Option<Result<Arc<T>, KafkaError>>;
 
 /// A question whose answer does not change. It goes on when who asked it has stopped waiting, and is asked anew only after an error.
 #[derive(Debug)]
-pub(crate) struct Question<T>(Mutex<Option<watch::Receiver<Answer<T>>>>);
+pub(crate) struct Question<T>(Mutex<Option<Asked<T>>>);
 
 impl<T> Default for Question<T> {
     fn default() -> Self {
@@ -19,40 +19,59 @@ impl<T> Default for Question<T> {
 }
 
 impl<T: Send + Sync + 'static> Question<T> {
-    /// The answer; `ask` is run where it may block, if nobody else has asked. Cancel-safe.
-    pub(crate) async fn answer(
+    /// The question under way or answered, or a new one; `ask` is run where it may block.
+    pub(crate) fn ask(&self, ask: impl FnOnce() -> Result<T, KafkaError> + Send + 'static) -> Asked<T> {
+        self.ask_unless(ask, |asked| asked.is_open() || asked.found().is_some())
+    }
+
+    /// The question under way, or a new one: what was answered may not be so any more.
+    pub(crate) fn ask_again(&self, ask: impl FnOnce() -> Result<T, KafkaError> + Send + 'static) -> Asked<T> {
+        self.ask_unless(ask, Asked::is_open)
+    }
+
+    fn ask_unless(
         &self,
         ask: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
-    ) -> Result<Arc<T>, KafkaError> {
-        let mut answer = self.asked(ask);
-        match answer.wait_for(Option::is_some).await.as_deref() {
+        is_kept: impl Fn(&Asked<T>) -> bool,
+    ) -> Asked<T> {
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(asked) = asked.as_ref().filter(|asked| is_kept(asked)) {
+            return asked.clone();
+        }
+        let (found, answer) = watch::channel(None);
+        tokio::task::spawn_blocking(move || found.send_replace(Some(ask().map(Arc::new))));
+        asked.insert(Asked(answer)).clone()
+    }
+}
+
+/// A question that was asked.
+#[derive(Debug)]
+pub(crate) struct Asked<T>(watch::Receiver<Answer<T>>);
+
+impl<T> Clone for Asked<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: Send + Sync> Asked<T> {
+    /// The answer. Cancel-safe.
+    pub(crate) async fn answer(&mut self) -> Result<Arc<T>, KafkaError> {
+        match self.0.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(found)) => found.clone(),
             // Who asked has panicked.
             Ok(None) | Err(_) => Err(KafkaError::Canceled),
         }
     }
 
-    /// The question under way or answered, or a new one.
-    fn asked(
-        &self,
-        ask: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
-    ) -> watch::Receiver<Answer<T>> {
-        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = asked.as_ref().filter(|answer| !has_failed(answer)) {
-            return answer.clone();
-        }
-        let (found, answer) = watch::channel(None);
-        tokio::task::spawn_blocking(move || found.send_replace(Some(ask().map(Arc::new))));
-        *asked = Some(answer.clone());
-        answer
+    /// What was found, if it is answered.
+    pub(crate) fn found(&self) -> Option<Arc<T>> {
+        self.0.borrow().as_ref()?.as_ref().ok().map(Arc::clone)
     }
-}
 
-fn has_failed<T>(answer: &watch::Receiver<Answer<T>>) -> bool {
-    match &*answer.borrow() {
-        Some(found) => found.is_err(),
-        // Who asked has panicked.
-        None => answer.has_changed().is_err(),
+    /// Whether the answer is still to come.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.borrow().is_none() && self.0.has_changed().is_ok()
     }
 }
 
@@ -60,7 +79,6 @@ fn has_failed<T>(answer: &watch::Receiver<Answer<T>>) -> bool {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
-    use std::time::Duration;
 
     use super::*;
 
@@ -69,27 +87,27 @@ mod tests {
         let (question, asked) = (Question::default(), Arc::new(AtomicUsize::new(0)));
         let (go, gate) = mpsc::sync_channel::<()>(1);
         let count = Arc::clone(&asked);
-        let first = question.answer(move || {
+        let first = question.ask(move || {
             count.fetch_add(1, Ordering::SeqCst);
             gate.recv().map_err(|_| KafkaError::Canceled)?;
             Ok(7)
         });
-        assert!(
-            tokio::time::timeout(Duration::from_millis(20), first)
-                .await
-                .is_err()
-        );
-        let second = question.answer(|| Ok(8));
+        assert!(first.is_open() && first.found().is_none());
+        drop(first);
+        let mut second = question.ask(|| Ok(8));
         go.send(()).unwrap();
-        assert_eq!(second.await.as_deref(), Ok(&7));
-        assert_eq!(question.answer(|| Ok(9)).await.as_deref(), Ok(&7));
+        assert_eq!(second.answer().await.as_deref(), Ok(&7));
+        assert_eq!(second.found().as_deref(), Some(&7));
+        assert_eq!(question.ask(|| Ok(9)).answer().await.as_deref(), Ok(&7));
+        assert_eq!(question.ask_again(|| Ok(9)).answer().await.as_deref(), Ok(&9));
         assert_eq!(asked.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]
     async fn a_question_that_failed_is_asked_anew() {
         let question = Question::default();
-        assert!(question.answer(|| Err(KafkaError::Canceled)).await.is_err());
-        assert_eq!(question.answer(|| Ok(1)).await.as_deref(), Ok(&1));
+        let mut first = question.ask(|| Err(KafkaError::Canceled));
+        assert!(first.answer().await.is_err() && !first.is_open());
+        assert_eq!(question.ask(|| Ok(1)).answer().await.as_deref(), Ok(&1));
     }
 }

@@ -14,9 +14,10 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use crate::broadcast::BroadcastQueue;
 use crate::committer::PartitionCommitter;
-use crate::consumer::{ChannelConsumer, Queue};
+use crate::consumer::{ChannelConsumer, Offsets, Queue, of_partition};
 use crate::error::{is_denied, is_missing, words};
 use crate::lost::Jump;
+use crate::question::Asked;
 use crate::records::{Behind, read_partition};
 use crate::topics;
 use crate::transport::KafkaConnection;
@@ -40,6 +41,8 @@ pub struct KafkaChannelReader {
     source: Option<Source>,
     position: u64,
     asked_for_end: bool,
+    /// Where the last records are, which is looked for while those that are left are read.
+    last: Option<Asked<Offsets>>,
     /// When the queue is looked at again that told nothing.
     look_again: Duration,
     poison: Option<ChannelError>,
@@ -79,6 +82,7 @@ impl KafkaChannelReader {
             source: None,
             position: 0,
             asked_for_end: false,
+            last: None,
             look_again: LOOK_AGAIN,
             poison: None,
             error: None,
@@ -273,9 +277,17 @@ impl ChannelReader for KafkaChannelReader {
                 Some(Source::Broadcast(queue)) => queue.readable().await,
             }
         };
-        self.look_again = match tokio::time::timeout(self.look_again, more).await {
-            Ok(()) => LOOK_AGAIN,
-            Err(_) => (self.look_again * 2).min(LOOK_AGAIN_AT_LAST),
+        let last = self.last.as_mut().filter(|last| last.is_open());
+        let found = async {
+            match last {
+                Some(last) => drop(last.answer().await),
+                None => std::future::pending().await,
+            }
+        };
+        self.look_again = tokio::select! {
+            () = more => LOOK_AGAIN,
+            () = found => LOOK_AGAIN,
+            () = tokio::time::sleep(self.look_again) => (self.look_again * 2).min(LOOK_AGAIN_AT_LAST),
         };
     }
 
@@ -289,12 +301,23 @@ impl ChannelReader for KafkaChannelReader {
             self.connection.clients()?,
         );
         let end = consumer.end(&clients, self.partition()).await?;
-        let asked_before = std::mem::replace(&mut self.asked_for_end, true);
-        if self.position >= end || (self.spec.guarantee == Guarantee::AtLeastOnce && !asked_before) {
+        if self.position >= end {
             return Ok(end);
         }
         // What lies between may be no records, but markers of transactions.
-        consumer.last(&clients, self.partition()).await
+        if self.asked_for_end {
+            return consumer.last(&clients, self.partition()).await;
+        }
+        if self.spec.guarantee == Guarantee::ExactlyOnce {
+            self.last = Some(consumer.look_for_last(&clients).await?);
+        }
+        self.asked_for_end = true;
+        Ok(end)
+    }
+
+    fn found_end(&self) -> Option<u64> {
+        let lasts = self.last.as_ref()?.found()?;
+        Some(of_partition(&lasts, self.partition()))
     }
 
     fn committer(&self) -> Option<Arc<dyn Committer>> {

@@ -60,7 +60,7 @@ pub(crate) fn last_records(
     let mut config = config::consumer(spec, &clients.user, &group(spec), tails.len());
     config.set("enable.partition.eof", "true");
     // An end is told when a fetch has waited in vain.
-    config.set("fetch.wait.max.ms", "50");
+    config.set("fetch.wait.max.ms", "10");
     // What lies before the first record that is left is not asked for.
     config.set("auto.offset.reset", "earliest");
     let context = Listener(std::sync::Arc::clone(&clients.trouble));

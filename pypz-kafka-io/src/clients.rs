@@ -12,6 +12,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::config;
 use crate::deliveries::Deliveries;
@@ -30,6 +31,9 @@ pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(25);
 /// How often the cause of a wait is logged.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
+/// How many consumers and topics of a location are opened, or asked for, at a time.
+const OPENINGS: usize = 4;
+
 /// The clients of one location.
 pub(crate) struct Clients {
     pub(crate) location: Location,
@@ -41,6 +45,7 @@ pub(crate) struct Clients {
     pub(crate) status: StatusHub,
     /// Buffer and longest record of producers.
     pub(crate) producing: Producing,
+    openings: Semaphore,
 }
 
 /// What producers of a location have in common.
@@ -120,7 +125,13 @@ impl Clients {
                 buffer_bytes,
                 longest,
             },
+            openings: Semaphore::new(OPENINGS),
         })
+    }
+
+    /// One's turn to open something, as long as it is held: that takes a thread.
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.openings.acquire().await.ok()
     }
 
     /// An error of a channel's objects or clients, where the broker is: that it does not let us is its own kind.
@@ -221,10 +232,12 @@ impl Clients {
             let left = patience.saturating_sub(start.elapsed());
             let (clients, ask) = (Arc::clone(self), ask.clone());
             let slice = left.min(Duration::from_secs(1)).max(Duration::from_millis(10));
+            let turn = self.turn().await;
             let error = match blocking(move || ask(&clients, slice)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
+            drop(turn);
             if is_denied(&error) {
                 return Err(ChannelError::Authentication {
                     location,

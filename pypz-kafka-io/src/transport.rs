@@ -99,10 +99,10 @@ impl KafkaConnection {
             Arc::clone(consumers.entry(spec.name().to_owned()).or_default())
         };
         let open = || async {
-            let (clients, spec) = (self.clients()?, Arc::clone(spec));
-            blocking(move || ChannelConsumer::open(&clients, &spec))
-                .await
-                .map(Arc::new)
+            let (clients, asked, spec) = (self.clients()?, self.clients()?, Arc::clone(spec));
+            let _turn = clients.turn().await;
+            let opened = blocking(move || ChannelConsumer::open(&asked, &spec)).await;
+            opened.map(Arc::new)
         };
         cell.get_or_try_init(open).await.map(Arc::clone)
     }

@@ -10,7 +10,7 @@ use rdkafka::error::KafkaError;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::clients::Clients;
+use crate::clients::{Clients, blocking};
 use crate::topics::status_topic;
 
 /// Between two looks, and between two while there is a doubt.
@@ -94,19 +94,24 @@ impl TopicWatch {
         let side = Side::BOTH[usize::from(self.looks.is_multiple_of(2))];
         let topics = [self.channel.clone(), status_topic(&self.channel, side)];
         let partitions = self.in_turn();
-        tokio::task::spawn_blocking(move || {
+        let asked = Arc::clone(&clients);
+        let look = move || {
             for topic in &topics {
-                if clients.is_unknown(topic, ANSWER)? {
+                if asked.is_unknown(topic, ANSWER)? {
                     return Ok(Found::Unknown(topic.clone()));
                 }
             }
-            let admin = clients.admin.inner();
+            let admin = asked.admin.inner();
             let end = |partition: i32| {
                 let (_, end) = admin.fetch_watermarks(&topics[0], partition, ANSWER)?;
                 Ok((partition, end))
             };
             let ends: Result<Vec<_>, KafkaError> = partitions.into_iter().map(end).collect();
             ends.map(Found::There)
+        };
+        tokio::spawn(async move {
+            let _turn = clients.turn().await;
+            blocking(look).await
         })
     }
 

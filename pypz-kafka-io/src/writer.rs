@@ -60,7 +60,10 @@ impl ChannelWriter for KafkaChannelWriter {
     async fn open(&mut self) -> Result<(), ChannelError> {
         let (producer, topic) = (self.producer.clone(), self.spec.name().to_owned());
         // Metadata first: an idempotent producer otherwise waits half a second before its first record.
-        let fetch = blocking(move || producer.client().fetch_metadata(Some(&topic), REQUEST).map(drop));
+        let fetch = async {
+            let _turn = self.clients.turn().await;
+            blocking(move || producer.client().fetch_metadata(Some(&topic), REQUEST).map(drop)).await
+        };
         self.producer
             .context()
             .know(self.spec.name(), fetch)

@@ -129,9 +129,14 @@ impl Clients {
         })
     }
 
-    /// One's turn to open something, as long as it is held: that takes a thread.
+    /// One's turn to open something, as long as it is held: that takes a thread. `None` when the clients are closing.
     pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         self.openings.acquire().await.ok()
+    }
+
+    /// Nobody waits for a turn any more.
+    pub(crate) fn close_turns(&self) {
+        self.openings.close();
     }
 
     /// An error of a channel's objects or clients, where the broker is: that it does not let us is its own kind.
@@ -230,9 +235,10 @@ impl Clients {
         let location = self.location.to_string();
         loop {
             let left = patience.saturating_sub(start.elapsed());
+            let turn = tokio::time::timeout(left, self.turn()).await.ok();
+            let left = patience.saturating_sub(start.elapsed());
             let (clients, ask) = (Arc::clone(self), ask.clone());
             let slice = left.min(Duration::from_secs(1)).max(Duration::from_millis(10));
-            let turn = self.turn().await;
             let error = match blocking(move || ask(&clients, slice)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,

@@ -43,6 +43,8 @@ pub struct KafkaChannelReader {
     asked_for_end: bool,
     /// Where the last records are, which is looked for while those that are left are read.
     last: Option<Asked<Offsets>>,
+    /// What was found.
+    found_end: Option<u64>,
     /// When the queue is looked at again that told nothing.
     look_again: Duration,
     poison: Option<ChannelError>,
@@ -83,6 +85,7 @@ impl KafkaChannelReader {
             position: 0,
             asked_for_end: false,
             last: None,
+            found_end: None,
             look_again: LOOK_AGAIN,
             poison: None,
             error: None,
@@ -277,16 +280,19 @@ impl ChannelReader for KafkaChannelReader {
                 Some(Source::Broadcast(queue)) => queue.readable().await,
             }
         };
-        let last = self.last.as_mut().filter(|last| last.is_open());
         let found = async {
-            match last {
-                Some(last) => drop(last.answer().await),
+            match &mut self.last {
+                Some(last) => last.answer().await,
                 None => std::future::pending().await,
             }
         };
         self.look_again = tokio::select! {
             () = more => LOOK_AGAIN,
-            () = found => LOOK_AGAIN,
+            lasts = found => {
+                self.last = None;
+                self.found_end = lasts.ok().map(|lasts| of_partition(&lasts, self.partition()));
+                LOOK_AGAIN
+            }
             () = tokio::time::sleep(self.look_again) => (self.look_again * 2).min(LOOK_AGAIN_AT_LAST),
         };
     }
@@ -316,8 +322,7 @@ impl ChannelReader for KafkaChannelReader {
     }
 
     fn found_end(&self) -> Option<u64> {
-        let lasts = self.last.as_ref()?.found()?;
-        Some(of_partition(&lasts, self.partition()))
+        self.found_end
     }
 
     fn committer(&self) -> Option<Arc<dyn Committer>> {

@@ -270,6 +270,7 @@ impl Connection for KafkaConnectionHandle {
                     scope.spawn(|| consumer.stop());
                 }
                 if let Some(clients) = &clients {
+                    clients.close_turns();
                     clients.status.stop();
                 }
             });

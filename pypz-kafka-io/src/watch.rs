@@ -110,7 +110,9 @@ impl TopicWatch {
             ends.map(Found::There)
         };
         tokio::spawn(async move {
-            let _turn = clients.turn().await;
+            let Some(_turn) = clients.turn().await else {
+                return Err(KafkaError::Canceled);
+            };
             blocking(look).await
         })
     }

@@ -17,6 +17,9 @@ pub(crate) const WINDOW: usize = 1_024;
 /// the queues. Small messages of a thousand writers would take gigabytes otherwise.
 const BESIDE_BODY: usize = 2 << 10;
 
+/// What a writer may have on its way in any case, in bytes: with less there would be a record a message, and one at a time.
+const LEAST_SHARE: usize = 16 * BESIDE_BODY;
+
 /// A message on its way.
 pub(crate) struct Outgoing {
     pub(crate) partition: u32,
@@ -84,7 +87,7 @@ impl Outbox {
             wake: Notify::new(),
             changed: Notify::new(),
             room: Notify::new(),
-            most_bytes,
+            most_bytes: most_bytes.max(LEAST_SHARE),
         }
     }
 

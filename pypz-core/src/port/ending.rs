@@ -1,9 +1,14 @@
 //! What an input knows of its end, once no writer writes any more.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::channel::ChannelSpec;
 use crate::error::ChannelError;
+
+/// After so long without a record, an input that has not reached its end asks for the end again.
+const STARVED: Duration = Duration::from_secs(1);
 
 /// Where an input ends, and how.
 #[derive(Debug, Default)]
@@ -14,6 +19,8 @@ pub(super) struct Ending {
     pub(super) stated: u64,
     /// Since when nothing has come, though the end was not reached.
     pub(super) starved: Option<Instant>,
+    /// Since when the broker has not told the end.
+    pub(super) unknown: Option<Instant>,
     /// How the run fails then: a writer failed or was lost.
     pub(super) failure: Option<ChannelError>,
 }
@@ -22,6 +29,17 @@ impl Ending {
     /// Whether an input at this position has read all.
     pub(super) fn is_reached(&self, position: u64) -> bool {
         self.offset.is_some_and(|end| position >= end)
+    }
+
+    /// Whether nothing has come for so long, though the end is not reached, that it is to be asked for again.
+    pub(super) fn is_in_doubt(&mut self, position: u64) -> bool {
+        let is_short = self.offset.is_some() && !self.is_reached(position);
+        let since = *self.starved.get_or_insert_with(Instant::now);
+        let is_in_doubt = is_short && since.elapsed() >= STARVED;
+        if is_in_doubt {
+            self.starved = None;
+        }
+        is_in_doubt
     }
 
     /// Takes an end in that is nearer than the one that was told first.

@@ -20,8 +20,8 @@ use crate::error::ChannelError;
 use crate::executor::{Phase, Shutdown};
 use crate::protocol::{LocalEvent, MemberId, Upstream};
 
-/// After so long without a record, a reader that has not reached its end asks for the end again.
-const STARVED: Duration = Duration::from_secs(1);
+/// The pause before the end is asked for again of a broker that did not tell it.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// An input port that is open.
 pub(super) struct Retrieval<T, C> {
@@ -233,19 +233,10 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
 
     /// Asks again for an end that does not come nearer.
     async fn doubt_the_end(&mut self) -> Result<(), ChannelError> {
-        let is_short = self.ending.offset.is_some() && !self.ending.is_reached(self.reader.position());
-        let since = *self.ending.starved.get_or_insert_with(Instant::now);
-        if is_short && since.elapsed() >= STARVED {
-            self.ending.starved = None;
-            match self.ask_end().await {
-                Ok(Some(end)) => self.ending.offset = Some(end),
-                Ok(None) => {}
-                Err(error @ (ChannelError::Transport { .. } | ChannelError::Deadline { .. })) => {
-                    // A broker that is away for a while answers the next time; for how long, the session knows.
-                    tracing::debug!(port = self.name, "the end is not known: {error}");
-                }
-                Err(error) => return Err(error),
-            }
+        if self.ending.is_in_doubt(self.reader.position())
+            && let Some(end) = self.ask_end_if_there().await?
+        {
+            self.ending.offset = Some(end);
         }
         Ok(())
     }
@@ -257,11 +248,28 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
 
     /// Asks again for the end that was reached.
     async fn has_grown(&mut self) -> Result<bool, ChannelError> {
-        let Some(end) = self.ask_end().await? else {
+        let Some(end) = self.ask_end_if_there().await? else {
             return Ok(true);
         };
         self.ending.offset = Some(end);
         Ok(end > self.reader.position())
+    }
+
+    /// The reader's end; `None` as well if the broker is away for a while: it answers the next time, within the patience.
+    async fn ask_end_if_there(&mut self) -> Result<Option<u64>, ChannelError> {
+        let answer = self.ask_end().await;
+        let Err(error @ (ChannelError::Transport { .. } | ChannelError::Deadline { .. })) = answer else {
+            self.ending.unknown = None;
+            return answer;
+        };
+        self.session.check(self.member)?;
+        let since = *self.ending.unknown.get_or_insert_with(Instant::now);
+        if since.elapsed() >= self.session.spec().timing.patience {
+            return Err(error);
+        }
+        tracing::debug!(port = self.name, "the end is not known: {error}");
+        tokio::time::sleep(ASK_AGAIN).await;
+        Ok(None)
     }
 
     /// The reader's end; `None` if the pipeline drains while the reader finds it out. Meanwhile the channel may fail.
@@ -335,7 +343,7 @@ impl<T: Send + 'static, C: Codec<T>> Retrieval<T, C> {
                 let Some(end) = self.ask_end().await? else {
                     return Ok(());
                 };
-                self.ending.offset = Some(end);
+                (self.ending.offset, self.ending.starved) = (Some(end), None);
             }
             Upstream::Failed { cause } | Upstream::Lost { cause, seen: true } => {
                 let Some(end) = self.ask_end().await? else {

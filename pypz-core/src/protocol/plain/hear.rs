@@ -111,8 +111,14 @@ impl Machine {
         let run = self.current_run();
         self.layout.foreign.iter().all(|member| {
             let peer = self.plain.in_run(*member, run);
-            // One that came back has to close once more.
-            member.side == Side::Readers || peer.is_none_or(|peer| peer.state == PlainStatus::Closed)
+            let has_left = |peer: &PlainPeer| match peer.state {
+                PlainStatus::Closed => true,
+                // What failed says no other state.
+                PlainStatus::Error => peer.was_closed,
+                // One that came back has to close once more.
+                _ => false,
+            };
+            member.side == Side::Readers || peer.is_none_or(has_left)
         })
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 /// What was found, by whoever asked; `None` while the question is under way.
 type Answer<T> = Option<Result<Arc<T>, KafkaError>>;
 
-/// A question whose answer does not change. It goes on when who asked it has stopped waiting, and is asked anew only after an error.
+/// A question that goes on when who asked it has stopped waiting. Unless somebody asks again, it is asked anew only after an error.
 #[derive(Debug)]
 pub(crate) struct Question<T>(Mutex<Option<Asked<T>>>);
 

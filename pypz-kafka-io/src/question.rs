@@ -1,5 +1,6 @@
 //! A question to the broker that many have and that is asked once.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::error::KafkaError;
@@ -24,9 +25,12 @@ impl<T: Send + Sync + 'static> Question<T> {
         self.ask_unless(ask, |asked| asked.is_open() || asked.found().is_some())
     }
 
-    /// The question under way, or a new one: what was answered may not be so any more.
+    /// A question whose answer knows of all that was before this call: one that nobody has begun to ask, or a new one, which is
+    /// asked behind the one under way.
     pub(crate) fn ask_again(&self, ask: impl FnOnce() -> Result<T, KafkaError> + Send + 'static) -> Asked<T> {
-        self.ask_unless(ask, Asked::is_open)
+        self.ask_unless(ask, |asked| {
+            asked.is_open() && !asked.is_begun.load(Ordering::SeqCst)
+        })
     }
 
     fn ask_unless(
@@ -38,26 +42,46 @@ impl<T: Send + Sync + 'static> Question<T> {
         if let Some(asked) = asked.as_ref().filter(|asked| is_kept(asked)) {
             return asked.clone();
         }
+        let before = asked.clone().filter(Asked::is_open);
         let (found, answer) = watch::channel(None);
-        tokio::task::spawn_blocking(move || found.send_replace(Some(ask().map(Arc::new))));
-        asked.insert(Asked(answer)).clone()
+        let is_begun = Arc::new(AtomicBool::new(false));
+        let begun = Arc::clone(&is_begun);
+        let ask = move || {
+            begun.store(true, Ordering::SeqCst);
+            found.send_replace(Some(ask().map(Arc::new)))
+        };
+        match before {
+            None => drop(tokio::task::spawn_blocking(ask)),
+            Some(mut before) => drop(tokio::spawn(async move {
+                let _ = before.answer().await;
+                tokio::task::spawn_blocking(ask);
+            })),
+        }
+        asked.insert(Asked { answer, is_begun }).clone()
     }
 }
 
 /// A question that was asked.
 #[derive(Debug)]
-pub(crate) struct Asked<T>(watch::Receiver<Answer<T>>);
+pub(crate) struct Asked<T> {
+    answer: watch::Receiver<Answer<T>>,
+    /// Whether the broker may know it already.
+    is_begun: Arc<AtomicBool>,
+}
 
 impl<T> Clone for Asked<T> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self {
+            answer: self.answer.clone(),
+            is_begun: Arc::clone(&self.is_begun),
+        }
     }
 }
 
 impl<T: Send + Sync> Asked<T> {
     /// The answer. Cancel-safe.
     pub(crate) async fn answer(&mut self) -> Result<Arc<T>, KafkaError> {
-        match self.0.wait_for(Option::is_some).await.as_deref() {
+        match self.answer.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(found)) => found.clone(),
             // Who asked has panicked.
             Ok(None) | Err(_) => Err(KafkaError::Canceled),
@@ -66,18 +90,18 @@ impl<T: Send + Sync> Asked<T> {
 
     /// What was found, if it is answered.
     pub(crate) fn found(&self) -> Option<Arc<T>> {
-        self.0.borrow().as_ref()?.as_ref().ok().map(Arc::clone)
+        self.answer.borrow().as_ref()?.as_ref().ok().map(Arc::clone)
     }
 
     /// Whether the answer is still to come.
     pub(crate) fn is_open(&self) -> bool {
-        self.0.borrow().is_none() && self.0.has_changed().is_ok()
+        self.answer.borrow().is_none() && self.answer.has_changed().is_ok()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
 
     use super::*;
@@ -109,5 +133,32 @@ mod tests {
         let mut first = question.ask(|| Err(KafkaError::Canceled));
         assert!(first.answer().await.is_err() && !first.is_open());
         assert_eq!(question.ask(|| Ok(1)).answer().await.as_deref(), Ok(&1));
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_again_is_not_answered_by_what_was_asked_before() {
+        let (question, asked) = (Question::default(), Arc::new(AtomicUsize::new(0)));
+        let (go, gate) = mpsc::sync_channel::<()>(1);
+        let (begun, has_begun) = mpsc::sync_channel::<()>(1);
+        let mut first = question.ask_again(move || {
+            begun.send(()).map_err(|_| KafkaError::Canceled)?;
+            gate.recv().map_err(|_| KafkaError::Canceled)?;
+            Ok(0)
+        });
+        tokio::task::spawn_blocking(move || has_begun.recv())
+            .await
+            .unwrap()
+            .unwrap();
+        let count = || {
+            let asked = Arc::clone(&asked);
+            move || Ok(asked.fetch_add(1, Ordering::SeqCst) + 1)
+        };
+        // The first has begun, so these wait for it, and for one answer.
+        let (mut second, mut third) = (question.ask_again(count()), question.ask_again(count()));
+        go.send(()).unwrap();
+        assert_eq!(first.answer().await.as_deref(), Ok(&0));
+        assert_eq!(second.answer().await.as_deref(), Ok(&1));
+        assert_eq!(third.answer().await.as_deref(), Ok(&1));
+        assert_eq!(question.ask_again(count()).answer().await.as_deref(), Ok(&2));
     }
 }

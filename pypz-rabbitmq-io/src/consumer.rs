@@ -150,6 +150,7 @@ impl Task<'_> {
                 self.close().await;
                 return Ok(());
             }
+            self.read_on().await?;
             self.find_the_end().await?;
             self.widen().await?;
             self.narrow().await?;
@@ -331,6 +332,15 @@ impl Task<'_> {
                     return Ok(());
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Consumes again, if more is asked for behind an end.
+    async fn read_on(&mut self) -> Result<(), Error> {
+        if self.cancelled && !self.inbox.lock().ending {
+            self.cancelled = false;
+            self.consume(self.window.first()).await?;
         }
         Ok(())
     }

@@ -292,6 +292,13 @@ impl State {
         self.processed.clear();
     }
 
+    /// Takes back that nothing more will come, if that was proven: a writer that had stopped sends again. Returns whether it was.
+    pub(crate) fn reads_on(&mut self) -> bool {
+        let was_empty = std::mem::take(&mut self.empty);
+        self.ending &= !was_empty;
+        was_empty
+    }
+
     /// Whether what is processed but was given back may still come again to be acknowledged, before the reader has ended.
     pub(crate) fn waits_for_given_back(&self) -> bool {
         self.ending && !self.processed.is_empty() && !self.empty && self.records == 0

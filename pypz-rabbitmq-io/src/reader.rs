@@ -201,10 +201,10 @@ impl ChannelReader for RabbitMqChannelReader {
                 return;
             }
             state.hungry = true;
-            state.in_hand() >= usize::from(self.prefetch)
+            state.reads_on() || state.in_hand() >= usize::from(self.prefetch)
         };
         if is_starved {
-            // All that may be in hand is given out: the task has to ask for more.
+            // All that may be in hand is given out, or the queue was read to its end: the task has to ask for more.
             self.inbox.wake.notify_one();
         }
         self.inbox.filled.notified().await;

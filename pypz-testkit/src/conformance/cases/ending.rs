@@ -1,10 +1,15 @@
 //! How runs end: by proof, never by silence.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use pypz::channel::StartAt;
+use pypz::protocol::MemberId;
+
+use super::super::bare;
 use super::super::setup::{Purpose, Shape};
 use super::super::site::Site;
-use super::super::stage::Stage;
+use super::super::stage::{DEADLINE, Stage};
 
 async fn a_run_ends(site: &Site, count: u64) {
     let stage = Stage::new(site, "ends", |setup| {
@@ -119,4 +124,41 @@ pub async fn a_sequential_input_begins_when_its_writers_have_finished(site: &Sit
     for sink in ["left", "right"] {
         stage.ledger().exactly_once(sink, &["source@0"], 100);
     }
+}
+
+/// Proves: a reader that was at its end reads on if a writer in pypz-python that had stopped sends again, and finds the new end.
+pub async fn an_end_that_was_reached_moves_when_a_writer_comes_back(site: &Site) {
+    let stage = Stage::new(site, "moves", |_| {});
+    let mut spec = (*bare::channel(&stage.setup)).clone();
+    spec.local_readers = vec![0];
+    // It is of pypz-python: one of ours has sent all when it has stopped.
+    Arc::make_mut(&mut spec.layout).foreign = [MemberId::writer(0)].into();
+    let channel = Arc::new(spec);
+    let connection = bare::connect(&channel).await;
+    let mut reader = connection
+        .reader(&channel, 0)
+        .unwrap_or_else(|error| panic!("{error}"));
+    let mut writer = connection
+        .writer(&channel, 0)
+        .unwrap_or_else(|error| panic!("{error}"));
+    let ready = async {
+        reader.create_resources().await?;
+        reader.open(StartAt::Committed).await?;
+        writer.open().await
+    };
+    ready.await.unwrap_or_else(|error| panic!("{error}"));
+    bare::write(writer.as_mut(), &["one", "two"]).await;
+    assert_eq!(bare::read_to_the_end(reader.as_mut()).await, ["one", "two"]);
+    bare::write(writer.as_mut(), &["three"]).await;
+    let readable = tokio::time::timeout(DEADLINE, reader.readable()).await;
+    assert!(readable.is_ok(), "what was sent behind the end does not come");
+    assert_eq!(bare::read_to_the_end(reader.as_mut()).await, ["three"]);
+    writer.close().await;
+    reader.close().await;
+    let deleted = async {
+        reader.skip_to_end().await?;
+        reader.delete_resources().await
+    };
+    deleted.await.unwrap_or_else(|error| panic!("{error}"));
+    connection.close().await;
 }

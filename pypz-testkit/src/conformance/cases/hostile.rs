@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use pypz::channel::{
-    ChannelConfig, ChannelSpec, Connection, Delivery, Location, LostOffsetPolicy, PoisonPolicy, StatusEvent,
-    transport_for,
-};
+use pypz::channel::{ChannelSpec, StatusEvent};
 use pypz::protocol::{
-    Acknowledgements, End, Layout, MemberRange, MemberState, Process, Report, RunId, RunPolicy, Side,
-    StatusRecord, Timing, decode, encode,
+    Acknowledgements, End, Layout, MemberRange, MemberState, Process, Report, RunId, Side, StatusRecord,
+    decode, encode,
 };
 
+use super::super::bare::{channel, connect};
 use super::super::site::Site;
 use super::super::stage::{DEADLINE, Stage};
 
@@ -90,44 +88,9 @@ fn messages(layout: &Layout, side: Side) -> Vec<Vec<u8>> {
     [unreadable, older].concat()
 }
 
-/// The channel as somebody knows it who is no member.
-fn channel(stage: &Stage) -> Arc<ChannelSpec> {
-    let name = &stage.setup.name;
-    let location = Location::parse(&stage.setup.location).unwrap_or_else(|error| panic!("{error}"));
-    Arc::new(ChannelSpec {
-        layout: Arc::new(Layout {
-            channel: format!("{name}.sink.input").into(),
-            readers: vec![format!("{name}.sink.input")],
-            writers: vec![format!("{name}.source.output")],
-            ..Layout::default()
-        }),
-        location,
-        reader_config: ChannelConfig::new(),
-        writer_config: vec![ChannelConfig::new()],
-        delivery: Delivery::Shared,
-        local_readers: Vec::new(),
-        local_writers: vec![0],
-        timing: Timing {
-            patience: stage.setup.patience,
-            ..Timing::default()
-        },
-        run_policy: RunPolicy::Resume,
-        guarantee: pypz::channel::Guarantee::AtLeastOnce,
-        max_record_bytes: 1_000_000,
-        buffer_bytes: 1 << 26,
-        sequential: false,
-        on_poison: PoisonPolicy::default(),
-        on_lost_offset: LostOffsetPolicy::default(),
-    })
-}
-
 /// Says all messages on both sides and waits until they stand in the log.
 async fn say(channel: &Arc<ChannelSpec>) {
-    let transport = transport_for(&channel.location).unwrap_or_else(|error| panic!("{error}"));
-    let connection: Arc<dyn Connection> = transport
-        .connect(&[Arc::clone(channel)], channel.timing.patience)
-        .await
-        .unwrap_or_else(|error| panic!("no connection: {error}"));
+    let connection = connect(channel).await;
     let log = connection.status(channel).await;
     let mut log = log
         .unwrap_or_else(|error| panic!("no status log: {error}"))
@@ -164,7 +127,7 @@ pub async fn status_that_nobody_can_mean_is_not_heard(site: &Site) {
     let sink = stage.run_only(&["sink"]);
     let source = stage.run_only(&["source"]);
     stage.until_arrived("sink", 50).await;
-    say(&channel(&stage)).await;
+    say(&channel(&stage.setup)).await;
     stage.open("go");
     source.ends(0).await;
     sink.ends(0).await;

@@ -16,7 +16,8 @@ use pypz_core::ChannelError;
 use pypz_core::fail_point;
 
 use crate::clients::{Clients, Pauses};
-use crate::error::{is_missing, is_refusal, is_starting, words};
+use crate::error::{is_locked, is_missing, is_refusal, is_starting, words};
+use crate::holder::{GIVEN_BACK, HOLD_AGAIN, hold, let_go};
 use crate::inbox::{Acknowledge, Inbox};
 use crate::window::Window;
 
@@ -32,8 +33,17 @@ const AT_ONCE: usize = 256;
 /// Between two looks whether a queue that still fills us is empty.
 const LOOK_AT_DEPTH: Duration = Duration::from_millis(20);
 
+/// What a task consumes, and how.
+pub(crate) struct Source {
+    pub(crate) queue: String,
+    /// The queue that says who reads for the replica.
+    pub(crate) holder: String,
+    pub(crate) prefetch: u16,
+}
+
 /// Serves a reader until it closes.
-pub(crate) async fn run(clients: Arc<Clients>, inbox: Arc<Inbox>, queue: String, prefetch: u16) {
+pub(crate) async fn run(clients: Arc<Clients>, inbox: Arc<Inbox>, source: Source) {
+    let queue = &*source.queue;
     let mut pauses = Pauses::new();
     loop {
         let channel = tokio::select! {
@@ -43,10 +53,10 @@ pub(crate) async fn run(clients: Arc<Clients>, inbox: Arc<Inbox>, queue: String,
         inbox.lock().reconnected();
         let mut task = Task {
             inbox: &inbox,
-            queue: &queue,
+            source: &source,
             channel,
             consumers: Vec::new(),
-            window: Window::new(prefetch),
+            window: Window::new(source.prefetch),
             cancelled: false,
             // Something may have become due while there was no channel.
             due_since: Some(Instant::now()),
@@ -55,6 +65,19 @@ pub(crate) async fn run(clients: Arc<Clients>, inbox: Arc<Inbox>, queue: String,
             Ok(()) => return,
             Err(lost) => lost,
         };
+        if is_locked(&lost) {
+            if !inbox.is_held_back() {
+                tracing::warn!(
+                    queue,
+                    "another connection of this replica may have messages in hand, of a process that stands still or of a host that \
+                     is gone: waiting until the broker closes it and gives them back"
+                );
+            }
+            tokio::select! {
+                () = tokio::time::sleep(HOLD_AGAIN) => continue,
+                () = closed(&inbox) => return,
+            }
+        }
         if is_missing(&lost) && !is_starting(&lost) {
             inbox.fail(ChannelError::Mismatch {
                 object: format!("queue {queue}"),
@@ -120,7 +143,7 @@ fn poll_deliveries(consumers: &mut [(Consumer, u16)], cx: &mut Context<'_>) -> P
 
 struct Task<'a> {
     inbox: &'a Inbox,
-    queue: &'a str,
+    source: &'a Source,
     channel: Channel,
     /// With how many messages each may have in hand.
     consumers: Vec<(Consumer, u16)>,
@@ -133,6 +156,10 @@ struct Task<'a> {
 impl Task<'_> {
     /// Returns when the reader closes; the error says how the channel was lost.
     async fn serve(&mut self) -> Result<(), Error> {
+        hold(&self.channel, &self.source.holder).await?;
+        if self.inbox.lock().held_back {
+            tokio::time::sleep(GIVEN_BACK).await;
+        }
         self.consume(self.window.first()).await?;
         self.inbox.consumes();
         loop {
@@ -163,7 +190,7 @@ impl Task<'_> {
             .await?;
         let tag = format!("data-consumer-{}", self.consumers.len());
         let options = BasicConsumeOptions::default();
-        let (queue, none) = (self.queue.into(), FieldTable::default());
+        let (queue, none) = (self.source.queue.as_str().into(), FieldTable::default());
         let consumer = self
             .channel
             .basic_consume(queue, tag.as_str().into(), options, none)
@@ -295,7 +322,7 @@ impl Task<'_> {
         };
         let found = self
             .channel
-            .queue_declare(self.queue.into(), passive, FieldTable::default())
+            .queue_declare(self.source.queue.as_str().into(), passive, FieldTable::default())
             .await?;
         Ok(found.message_count())
     }
@@ -324,7 +351,11 @@ impl Task<'_> {
                 return Ok(());
             }
             let options = BasicGetOptions::default();
-            match self.channel.basic_get(self.queue.into(), options).await? {
+            match self
+                .channel
+                .basic_get(self.source.queue.as_str().into(), options)
+                .await?
+            {
                 Some(message) => self.inbox.push([message.delivery]),
                 None => {
                     self.inbox.lock().proven_empty();
@@ -355,8 +386,11 @@ impl Task<'_> {
         Ok(())
     }
 
-    /// Gives back what is not acknowledged.
+    /// Gives back what is not acknowledged. Whoever has nothing in hand holds the replica no longer than that.
     async fn close(&self) {
+        if self.inbox.lock().in_hand() == 0 {
+            let_go(&self.channel, &self.source.holder).await;
+        }
         let _ = self.channel.close(200, "done".into()).await;
     }
 }

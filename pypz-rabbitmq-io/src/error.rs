@@ -97,6 +97,12 @@ pub(crate) fn is_mismatch(error: &Error) -> bool {
     code(error) == Some(PRECONDITION_FAILED)
 }
 
+/// Whether an object is exclusive to another connection.
+pub(crate) fn is_locked(error: &Error) -> bool {
+    const RESOURCE_LOCKED: u16 = 405;
+    code(error) == Some(RESOURCE_LOCKED)
+}
+
 /// Whether an object is not there. A durable one whose node has just started is not there for a moment, too.
 pub(crate) fn is_missing(error: &Error) -> bool {
     const NOT_FOUND: u16 = 404;

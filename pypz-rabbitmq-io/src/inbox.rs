@@ -106,6 +106,8 @@ pub(crate) struct State {
     pub(crate) closing: bool,
     /// The queue is being consumed on the present connection.
     pub(crate) consumes: bool,
+    /// Another connection, which may be gone, has messages of this replica in hand.
+    pub(crate) held_back: bool,
     /// The task knows that something is due.
     pub(crate) told: bool,
     /// The operator waits for more.
@@ -151,8 +153,17 @@ impl Inbox {
 
     /// Notes that the queue is being consumed.
     pub(crate) fn consumes(&self) {
-        self.lock().consumes = true;
+        let mut state = self.lock();
+        (state.consumes, state.held_back) = (true, false);
+        drop(state);
         self.filled.notify_one();
+    }
+
+    /// Notes that the replica has to wait for another connection. Returns whether it waited already.
+    pub(crate) fn is_held_back(&self) -> bool {
+        let waited = std::mem::replace(&mut self.lock().held_back, true);
+        self.filled.notify_one();
+        waited
     }
 
     /// Notes that all acknowledgements that were sent have reached the broker.

@@ -30,6 +30,7 @@ mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod holder;
 mod inbox;
 mod link;
 mod look;

@@ -10,10 +10,11 @@ use pypz_core::protocol::Numbers;
 
 use crate::clients::{Clients, ended};
 use crate::committer::InboxCommitter;
+use crate::consumer::{self, Source};
 use crate::inbox::{Form, Inbox, Message};
 use crate::numbers::GivenOut;
 use crate::pack::Cursor;
-use crate::{config, consumer, look, queues};
+use crate::{config, holder, look, queues};
 
 /// Reads for one replica: from the one queue that all replicas compete for, or from a queue of its own where each gets
 /// everything or its own keys.
@@ -126,10 +127,13 @@ impl ChannelReader for RabbitMqChannelReader {
     }
 
     async fn open(&mut self, _start: StartAt) -> Result<(), ChannelError> {
-        let queue = queues::queue_of(&self.spec, self.index);
+        let source = Source {
+            queue: queues::queue_of(&self.spec, self.index),
+            holder: holder::holder(self.spec.name(), self.index),
+            prefetch: self.prefetch,
+        };
         let (clients, inbox) = (Arc::clone(&self.clients), Arc::clone(&self.inbox));
-        let prefetch = self.prefetch;
-        self.task = Some(self.clients.spawn(consumer::run(clients, inbox, queue, prefetch)));
+        self.task = Some(self.clients.spawn(consumer::run(clients, inbox, source)));
         let patience = self.spec.timing.patience;
         let consumes = async {
             loop {
@@ -139,7 +143,7 @@ impl ChannelReader for RabbitMqChannelReader {
                     if let Some(failure) = &state.failure {
                         return Err(failure.clone());
                     }
-                    if state.consumes {
+                    if state.consumes || state.held_back {
                         return Ok(());
                     }
                 }

@@ -64,6 +64,7 @@ macro_rules! conformance_across_processes {
             limits::a_reader_that_stands_still_keeps_its_process_small;
             restarting::a_writer_that_is_killed_and_comes_back_leaves_nothing_missing;
             restarting::a_replica_that_is_killed_and_comes_back_leaves_nothing_missing;
+            restarting::a_replica_that_is_frozen_and_replaced_leaves_nothing_missing;
             restarting::a_principal_that_is_killed_and_comes_back_leaves_nothing_missing;
             restarting::a_broadcast_replica_that_is_killed_and_comes_back_misses_nothing;
             restarting::a_pipeline_that_is_killed_as_a_whole_goes_on;

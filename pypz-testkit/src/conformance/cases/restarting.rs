@@ -110,6 +110,20 @@ pub async fn a_replica_that_is_killed_and_comes_back_leaves_nothing_missing(site
     a_reader_comes_back(site, "sink@1").await;
 }
 
+/// Proves: of a replica that stands still and is replaced, as by a host that the network lost, nothing is missing either: the
+/// broker keeps for it what it has in hand, and the run does not end before that has come back.
+pub async fn a_replica_that_is_frozen_and_replaced_leaves_nothing_missing(site: &Site) {
+    let mut middle = Middle::of(site, "frozen", How::InTurn, Some("sink@1")).await;
+    let replacement = middle.stage.process(&["sink@1"]);
+    let [.., (_, process)] = &mut middle.processes[..] else {
+        return;
+    };
+    let frozen = std::mem::replace(process, replacement);
+    frozen.freeze(true);
+    let stage = middle.ends().await;
+    stage.ledger().at_least_once("sink", &["source@0"], COUNT);
+}
+
 /// Proves: a principal that is killed and started again goes on with its run from its committed position, and closes it.
 pub async fn a_principal_that_is_killed_and_comes_back_leaves_nothing_missing(site: &Site) {
     a_reader_comes_back(site, "sink@0").await;

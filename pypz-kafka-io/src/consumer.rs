@@ -14,7 +14,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::Offset;
 use tokio::sync::Notify;
 
-use crate::clients::{Clients, REQUEST, insistently};
+use crate::clients::{Clients, REQUEST, blocking, insistently};
 use crate::committer::{ReaderContext, Times, commit_noted};
 use crate::error::words;
 use crate::lost::start_of;
@@ -191,7 +191,7 @@ impl ChannelConsumer {
             let found = ends(&asked, held.spec.name(), &partitions)?;
             Ok(partitions.into_iter().zip(found).collect())
         };
-        self.ask(&self.ends, ask)
+        self.ask(&self.ends, clients, ask)
             .answer()
             .await
             .map_err(|error| self.failed(clients, &error))
@@ -212,7 +212,7 @@ impl ChannelConsumer {
                 .map(|(partition, end)| (*partition, (start(partition), *end)));
             last_records(&asked, &held.spec, &spans.collect())
         };
-        Ok(self.ask(&self.lasts, ask))
+        Ok(self.ask(&self.lasts, clients, ask))
     }
 
     /// The offset behind the last record of a partition.
@@ -229,8 +229,14 @@ impl ChannelConsumer {
     fn ask(
         &self,
         question: &Question<Offsets>,
+        clients: &Arc<Clients>,
         ask: impl FnOnce() -> Result<Offsets, KafkaError> + Send + 'static,
     ) -> Asked<Offsets> {
+        let clients = Arc::clone(clients);
+        let ask = async move {
+            let _turn = clients.turn().await;
+            blocking(ask).await
+        };
         match self.spec.is_plain() {
             false => question.ask(ask),
             // A writer of pypz-python that is started again sends all once more, behind every end.

@@ -20,14 +20,17 @@ impl<T> Default for Question<T> {
 }
 
 impl<T: Send + Sync + 'static> Question<T> {
-    /// The question under way or answered, or a new one; `ask` is run where it may block.
-    pub(crate) fn ask(&self, ask: impl FnOnce() -> Result<T, KafkaError> + Send + 'static) -> Asked<T> {
+    /// The question under way or answered, or a new one.
+    pub(crate) fn ask(&self, ask: impl Future<Output = Result<T, KafkaError>> + Send + 'static) -> Asked<T> {
         self.ask_unless(ask, |asked| asked.is_open() || asked.found().is_some())
     }
 
     /// A question whose answer knows of all that was before this call: one that nobody has begun to ask, or a new one, which is
     /// asked behind the one under way.
-    pub(crate) fn ask_again(&self, ask: impl FnOnce() -> Result<T, KafkaError> + Send + 'static) -> Asked<T> {
+    pub(crate) fn ask_again(
+        &self,
+        ask: impl Future<Output = Result<T, KafkaError>> + Send + 'static,
+    ) -> Asked<T> {
         self.ask_unless(ask, |asked| {
             asked.is_open() && !asked.is_begun.load(Ordering::SeqCst)
         })
@@ -35,7 +38,7 @@ impl<T: Send + Sync + 'static> Question<T> {
 
     fn ask_unless(
         &self,
-        ask: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
+        ask: impl Future<Output = Result<T, KafkaError>> + Send + 'static,
         is_kept: impl Fn(&Asked<T>) -> bool,
     ) -> Asked<T> {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -46,17 +49,13 @@ impl<T: Send + Sync + 'static> Question<T> {
         let (found, answer) = watch::channel(None);
         let is_begun = Arc::new(AtomicBool::new(false));
         let begun = Arc::clone(&is_begun);
-        let ask = move || {
-            begun.store(true, Ordering::SeqCst);
-            found.send_replace(Some(ask().map(Arc::new)))
-        };
-        match before {
-            None => drop(tokio::task::spawn_blocking(ask)),
-            Some(mut before) => drop(tokio::spawn(async move {
+        tokio::spawn(async move {
+            if let Some(mut before) = before {
                 let _ = before.answer().await;
-                tokio::task::spawn_blocking(ask);
-            })),
-        }
+            }
+            begun.store(true, Ordering::SeqCst);
+            found.send_replace(Some(ask.await.map(Arc::new)));
+        });
         asked.insert(Asked { answer, is_begun }).clone()
     }
 }
@@ -102,60 +101,58 @@ impl<T: Send + Sync> Asked<T> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
-    use std::sync::mpsc;
+
+    use tokio::sync::oneshot;
 
     use super::*;
 
     #[tokio::test]
     async fn who_asks_after_another_gave_up_gets_the_answer_of_the_same_question() {
         let (question, asked) = (Question::default(), Arc::new(AtomicUsize::new(0)));
-        let (go, gate) = mpsc::sync_channel::<()>(1);
+        let (go, gate) = oneshot::channel();
         let count = Arc::clone(&asked);
-        let first = question.ask(move || {
+        let first = question.ask(async move {
             count.fetch_add(1, Ordering::SeqCst);
-            gate.recv().map_err(|_| KafkaError::Canceled)?;
-            Ok(7)
+            gate.await.map_err(|_| KafkaError::Canceled)
         });
         assert!(first.is_open() && first.found().is_none());
         drop(first);
-        let mut second = question.ask(|| Ok(8));
-        go.send(()).unwrap();
+        let mut second = question.ask(async { Ok(8) });
+        go.send(7).unwrap();
         assert_eq!(second.answer().await.as_deref(), Ok(&7));
         assert_eq!(second.found().as_deref(), Some(&7));
-        assert_eq!(question.ask(|| Ok(9)).answer().await.as_deref(), Ok(&7));
-        assert_eq!(question.ask_again(|| Ok(9)).answer().await.as_deref(), Ok(&9));
+        assert_eq!(question.ask(async { Ok(9) }).answer().await.as_deref(), Ok(&7));
+        assert_eq!(
+            question.ask_again(async { Ok(9) }).answer().await.as_deref(),
+            Ok(&9)
+        );
         assert_eq!(asked.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]
     async fn a_question_that_failed_is_asked_anew() {
         let question = Question::default();
-        let mut first = question.ask(|| Err(KafkaError::Canceled));
+        let mut first = question.ask(async { Err(KafkaError::Canceled) });
         assert!(first.answer().await.is_err() && !first.is_open());
-        assert_eq!(question.ask(|| Ok(1)).answer().await.as_deref(), Ok(&1));
+        assert_eq!(question.ask(async { Ok(1) }).answer().await.as_deref(), Ok(&1));
     }
 
     #[tokio::test]
     async fn whoever_asks_again_is_not_answered_by_what_was_asked_before() {
         let (question, asked) = (Question::default(), Arc::new(AtomicUsize::new(0)));
-        let (go, gate) = mpsc::sync_channel::<()>(1);
-        let (begun, has_begun) = mpsc::sync_channel::<()>(1);
-        let mut first = question.ask_again(move || {
-            begun.send(()).map_err(|_| KafkaError::Canceled)?;
-            gate.recv().map_err(|_| KafkaError::Canceled)?;
-            Ok(0)
+        let ((go, gate), (begun, has_begun)) = (oneshot::channel(), oneshot::channel());
+        let mut first = question.ask_again(async move {
+            begun.send(()).map_err(|()| KafkaError::Canceled)?;
+            gate.await.map_err(|_| KafkaError::Canceled)
         });
-        tokio::task::spawn_blocking(move || has_begun.recv())
-            .await
-            .unwrap()
-            .unwrap();
+        has_begun.await.unwrap();
         let count = || {
             let asked = Arc::clone(&asked);
-            move || Ok(asked.fetch_add(1, Ordering::SeqCst) + 1)
+            async move { Ok(asked.fetch_add(1, Ordering::SeqCst) + 1) }
         };
         // The first has begun, so these wait for it, and for one answer.
         let (mut second, mut third) = (question.ask_again(count()), question.ask_again(count()));
-        go.send(()).unwrap();
+        go.send(0).unwrap();
         assert_eq!(first.answer().await.as_deref(), Ok(&0));
         assert_eq!(second.answer().await.as_deref(), Ok(&1));
         assert_eq!(third.answer().await.as_deref(), Ok(&1));

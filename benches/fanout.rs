@@ -13,7 +13,7 @@ fn fanout(criterion: &mut Criterion) {
         .enable_all()
         .build()
         .expect("a runtime");
-    for place in [Place::Memory, Place::Kafka] {
+    for (place, many) in [(Place::Memory, 2_000_000), (Place::Kafka, 200_000)] {
         for (name, how) in [
             ("round-robin", Partitioning::RoundRobin),
             ("key", Partitioning::ByKey),
@@ -21,10 +21,11 @@ fn fanout(criterion: &mut Criterion) {
         ] {
             let mut group = criterion.benchmark_group(format!("fanout/{}/{name}", place.name()));
             group.sample_size(10);
-            for replicas in [1, 10, 100, 1_000] {
+            for replicas in [1_u32, 10, 100, 1_000] {
                 let records = match how {
-                    Partitioning::Broadcast => 2_000_000 / u64::from(replicas) / 10,
-                    _ => 200_000,
+                    // A thousand sinks get a thousand records each, in broadcast two thousand.
+                    Partitioning::Broadcast => many.min(2_000_000 / u64::from(replicas)),
+                    _ => many.max(1_000 * u64::from(replicas)),
                 };
                 group.throughput(Throughput::Elements(records));
                 group.bench_with_input(

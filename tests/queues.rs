@@ -3,11 +3,13 @@
 #![cfg(feature = "rabbitmq")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use pypz::channel::StartAt;
 use pypz::prelude::*;
-use pypz_testkit::{brokers, names};
+use pypz_testkit::{bare, brokers, names};
 
 /// Sends numbers and is done.
 #[derive(OperatorSpec, Default)]
@@ -64,4 +66,30 @@ async fn a_reader_never_ends_before_it_has_what_waits_behind_a_finished_writer()
         pipeline.execute().await.unwrap();
         assert_eq!(TAKEN.load(Ordering::Relaxed), count, "round {round}");
     }
+}
+
+#[tokio::test]
+async fn a_replica_whose_messages_another_connection_keeps_fails_by_the_name_of_what_it_waits_for() {
+    let name = names::unique("held");
+    let (writer, reader) = (format!("{name}.source.output"), format!("{name}.sink.input"));
+    let mut spec = bare::channel(&writer, &reader, &brokers::rabbitmq());
+    spec.local_readers = vec![0];
+    spec.timing.patience = Duration::from_secs(1);
+    spec.reader_config
+        .insert("heartbeatSeconds".to_owned(), "1".to_owned());
+    let channel = Arc::new(spec);
+    let (first, second) = (bare::connect(&channel).await, bare::connect(&channel).await);
+    let mut alive = first.reader(&channel, 0).unwrap();
+    alive.create_resources().await.unwrap();
+    alive.open(StartAt::Committed).await.unwrap();
+    let mut other = second.reader(&channel, 0).unwrap();
+    other.open(StartAt::Committed).await.unwrap();
+    let end = tokio::time::timeout(Duration::from_secs(30), other.end())
+        .await
+        .unwrap();
+    let error = end.unwrap_err().to_string();
+    assert!(error.contains(&format!("queue {reader}.reader.0")), "{error}");
+    tokio::join!(other.close(), alive.close());
+    alive.delete_resources().await.unwrap();
+    tokio::join!(first.close(), second.close());
 }

@@ -49,6 +49,10 @@ const PYPZ_SETTINGS: [&str; 3] = [
     "status_consumer_timeout_sec",
 ];
 
+/// What says how often both sides of a connection show that they are there, and how often they do if nothing says it.
+const HEARTBEAT: &str = "heartbeatSeconds";
+const HEARTBEAT_SECONDS: u16 = 10;
+
 /// The bytes of an AMQP frame: small, for lapin keeps buffers of many frames a connection.
 const FRAME_BYTES: u32 = 8_192;
 
@@ -194,13 +198,20 @@ pub(crate) fn connection(channels: &[std::sync::Arc<ChannelSpec>]) -> Result<Con
         let read = |path: String| std::fs::read(&path).map_err(|error| format!("{key}: {path}: {error}"));
         shared(key)?.map(read).transpose()
     };
-    let heartbeat = shared("heartbeatSeconds")?.and_then(|seconds| seconds.parse().ok());
-    uri.query.heartbeat = Some(heartbeat.unwrap_or(10));
+    let heartbeat = shared(HEARTBEAT)?.and_then(|seconds| seconds.parse().ok());
+    uri.query.heartbeat = Some(heartbeat.unwrap_or(HEARTBEAT_SECONDS));
     uri.query.frame_max = Some(FRAME_BYTES);
     uri.query.connection_timeout = Some(Duration::from_secs(5).as_millis() as u64);
     let ca = file("caCertificate")?.map(|pem| String::from_utf8_lossy(&pem).into_owned());
     let identity = file("clientCertificate")?.zip(file("clientKey")?);
     Ok(ConnectionConfig { uri, ca, identity })
+}
+
+/// The pause between two AMQP heartbeats of the connections that a channel uses.
+pub(crate) fn heartbeat(spec: &ChannelSpec) -> Duration {
+    let mut configs = std::iter::once(&spec.reader_config).chain(&spec.writer_config);
+    let seconds = configs.find_map(|config| setting(config, HEARTBEAT));
+    Duration::from_secs(seconds.unwrap_or(HEARTBEAT_SECONDS.into()).into())
 }
 
 /// How many messages a reader may have in hand: as many of the longest as its share of the buffer holds.

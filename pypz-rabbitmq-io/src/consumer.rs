@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use lapin::message::Delivery;
 use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions,
-    QueueDeclareOptions,
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions,
+    BasicQosOptions, QueueDeclareOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer, Error};
@@ -17,7 +17,7 @@ use pypz_core::fail_point;
 
 use crate::clients::{Clients, Pauses};
 use crate::error::{is_locked, is_missing, is_refusal, is_starting, words};
-use crate::holder::{GIVEN_BACK, HOLD_AGAIN, hold, let_go};
+use crate::holder::{GIVEN_BACK, Source, hold, let_go};
 use crate::inbox::{Acknowledge, Inbox};
 use crate::window::Window;
 
@@ -33,18 +33,24 @@ const AT_ONCE: usize = 256;
 /// Between two looks whether a queue that still fills us is empty.
 const LOOK_AT_DEPTH: Duration = Duration::from_millis(20);
 
-/// What a task consumes, and how.
-pub(crate) struct Source {
-    pub(crate) queue: String,
-    /// The queue that says who reads for the replica.
-    pub(crate) holder: String,
-    pub(crate) prefetch: u16,
+/// Why it is of no use to consume again.
+fn hopeless(lost: &Error, clients: &Clients, queue: &str) -> Option<ChannelError> {
+    if is_missing(lost) && !is_starting(lost) {
+        return Some(ChannelError::Mismatch {
+            object: format!("queue {queue}"),
+            reason: "it was deleted by someone else".to_owned(),
+        });
+    }
+    is_refusal(lost).then(|| ChannelError::Authentication {
+        location: clients.location.to_string(),
+        reason: words(lost),
+    })
 }
 
 /// Serves a reader until it closes.
 pub(crate) async fn run(clients: Arc<Clients>, inbox: Arc<Inbox>, source: Source) {
-    let queue = &*source.queue;
-    let mut pauses = Pauses::new();
+    let (queue, holder) = (&*source.queue, &*source.holder);
+    let (mut pauses, mut held_since) = (Pauses::new(), None::<Instant>);
     loop {
         let channel = tokio::select! {
             channel = clients.consuming.channel() => channel,
@@ -53,7 +59,9 @@ pub(crate) async fn run(clients: Arc<Clients>, inbox: Arc<Inbox>, source: Source
         inbox.lock().reconnected();
         let mut task = Task {
             inbox: &inbox,
-            source: &source,
+            queue,
+            holder,
+            held_back: held_since.is_some(),
             channel,
             consumers: Vec::new(),
             window: Window::new(source.prefetch),
@@ -66,35 +74,24 @@ pub(crate) async fn run(clients: Arc<Clients>, inbox: Arc<Inbox>, source: Source
             Err(lost) => lost,
         };
         if is_locked(&lost) {
-            if !inbox.is_held_back() {
-                tracing::warn!(
-                    queue,
-                    "another connection of this replica may have messages in hand, of a process that stands still or of a host that \
-                     is gone: waiting until the broker closes it and gives them back"
-                );
+            let since = *held_since.get_or_insert_with(|| source.is_held());
+            inbox.held_back();
+            if since.elapsed() >= source.held_at_most {
+                inbox.fail(source.held_too_long(&inbox.channel));
+                return;
             }
             tokio::select! {
-                () = tokio::time::sleep(HOLD_AGAIN) => continue,
+                () = pauses.next() => continue,
                 () = closed(&inbox) => return,
             }
         }
-        if is_missing(&lost) && !is_starting(&lost) {
-            inbox.fail(ChannelError::Mismatch {
-                object: format!("queue {queue}"),
-                reason: "it was deleted by someone else".to_owned(),
-            });
-            return;
-        }
-        if is_refusal(&lost) {
-            inbox.fail(ChannelError::Authentication {
-                location: clients.location.to_string(),
-                reason: words(&lost),
-            });
+        if let Some(hopeless) = hopeless(&lost, &clients, queue) {
+            inbox.fail(hopeless);
             return;
         }
         if inbox.lock().consumes {
             // It had worked: this is no attempt that failed again.
-            pauses = Pauses::new();
+            (pauses, held_since) = (Pauses::new(), None);
         }
         tracing::warn!(
             queue,
@@ -143,7 +140,10 @@ fn poll_deliveries(consumers: &mut [(Consumer, u16)], cx: &mut Context<'_>) -> P
 
 struct Task<'a> {
     inbox: &'a Inbox,
-    source: &'a Source,
+    queue: &'a str,
+    holder: &'a str,
+    /// Another connection had the messages of this replica a moment ago.
+    held_back: bool,
     channel: Channel,
     /// With how many messages each may have in hand.
     consumers: Vec<(Consumer, u16)>,
@@ -156,8 +156,8 @@ struct Task<'a> {
 impl Task<'_> {
     /// Returns when the reader closes; the error says how the channel was lost.
     async fn serve(&mut self) -> Result<(), Error> {
-        hold(&self.channel, &self.source.holder).await?;
-        if self.inbox.lock().held_back {
+        hold(&self.channel, self.holder).await?;
+        if self.held_back {
             tokio::time::sleep(GIVEN_BACK).await;
         }
         self.consume(self.window.first()).await?;
@@ -190,7 +190,7 @@ impl Task<'_> {
             .await?;
         let tag = format!("data-consumer-{}", self.consumers.len());
         let options = BasicConsumeOptions::default();
-        let (queue, none) = (self.source.queue.as_str().into(), FieldTable::default());
+        let (queue, none) = (self.queue.into(), FieldTable::default());
         let consumer = self
             .channel
             .basic_consume(queue, tag.as_str().into(), options, none)
@@ -322,7 +322,7 @@ impl Task<'_> {
         };
         let found = self
             .channel
-            .queue_declare(self.source.queue.as_str().into(), passive, FieldTable::default())
+            .queue_declare(self.queue.into(), passive, FieldTable::default())
             .await?;
         Ok(found.message_count())
     }
@@ -351,11 +351,7 @@ impl Task<'_> {
                 return Ok(());
             }
             let options = BasicGetOptions::default();
-            match self
-                .channel
-                .basic_get(self.source.queue.as_str().into(), options)
-                .await?
-            {
+            match self.channel.basic_get(self.queue.into(), options).await? {
                 Some(message) => self.inbox.push([message.delivery]),
                 None => {
                     self.inbox.lock().proven_empty();
@@ -386,11 +382,17 @@ impl Task<'_> {
         Ok(())
     }
 
-    /// Gives back what is not acknowledged. Whoever has nothing in hand holds the replica no longer than that.
-    async fn close(&self) {
-        if self.inbox.lock().in_hand() == 0 {
-            let_go(&self.channel, &self.source.holder).await;
+    /// Gives back what is not acknowledged, and then lets whoever comes next have it.
+    async fn close(&mut self) {
+        for (consumer, _) in std::mem::take(&mut self.consumers) {
+            let _ = self.cancel(consumer).await;
         }
+        let all = BasicNackOptions {
+            multiple: true,
+            requeue: true,
+        };
+        let _ = self.channel.basic_nack(0, all).await;
+        let_go(&self.channel, self.holder).await;
         let _ = self.channel.close(200, "done".into()).await;
     }
 }

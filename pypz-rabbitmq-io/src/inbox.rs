@@ -159,11 +159,10 @@ impl Inbox {
         self.filled.notify_one();
     }
 
-    /// Notes that the replica has to wait for another connection. Returns whether it waited already.
-    pub(crate) fn is_held_back(&self) -> bool {
-        let waited = std::mem::replace(&mut self.lock().held_back, true);
+    /// Notes that the replica has to wait for another connection.
+    pub(crate) fn held_back(&self) {
+        self.lock().held_back = true;
         self.filled.notify_one();
-        waited
     }
 
     /// Notes that all acknowledgements that were sent have reached the broker.

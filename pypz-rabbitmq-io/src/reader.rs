@@ -10,11 +10,11 @@ use pypz_core::protocol::Numbers;
 
 use crate::clients::{Clients, ended};
 use crate::committer::InboxCommitter;
-use crate::consumer::{self, Source};
+use crate::holder::Source;
 use crate::inbox::{Form, Inbox, Message};
 use crate::numbers::GivenOut;
 use crate::pack::Cursor;
-use crate::{config, holder, look, queues};
+use crate::{config, consumer, look, queues};
 
 /// Reads for one replica: from the one queue that all replicas compete for, or from a queue of its own where each gets
 /// everything or its own keys.
@@ -127,11 +127,7 @@ impl ChannelReader for RabbitMqChannelReader {
     }
 
     async fn open(&mut self, _start: StartAt) -> Result<(), ChannelError> {
-        let source = Source {
-            queue: queues::queue_of(&self.spec, self.index),
-            holder: holder::holder(self.spec.name(), self.index),
-            prefetch: self.prefetch,
-        };
+        let source = Source::of(&self.spec, self.index);
         let (clients, inbox) = (Arc::clone(&self.clients), Arc::clone(&self.inbox));
         self.task = Some(self.clients.spawn(consumer::run(clients, inbox, source)));
         let patience = self.spec.timing.patience;

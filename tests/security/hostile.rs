@@ -3,45 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pypz::channel::{
-    ChannelConfig, ChannelSpec, Delivery, Location, LostOffsetPolicy, PoisonPolicy, StatusEvent, StatusLog,
-    transport_for,
-};
-use pypz::protocol::{Layout, RunPolicy, Side, StatusRecord, Timing};
-use pypz_testkit::{brokers, names};
+use pypz::channel::{StatusEvent, StatusLog, transport_for};
+use pypz::protocol::{Side, StatusRecord};
+use pypz_testkit::{bare, brokers, names};
 use serde_json::{Value, json};
 
 use crate::run;
 
 /// Colours, an end of line with a forged log line behind it, and what ends a text in C.
 const HOSTILE: &str = "\u{1b}[31mred\u{9b}2J\r\nFORGED everything is fine\0\u{202e}";
-
-/// The channel as a peer of the example sees it.
-fn channel(name: &str, location: &str) -> Arc<ChannelSpec> {
-    let layout = Layout {
-        channel: format!("{name}.reader.input").into(),
-        readers: vec![format!("{name}.reader.input")],
-        writers: vec![format!("{name}.writer.output")],
-        ..Layout::default()
-    };
-    Arc::new(ChannelSpec {
-        layout: Arc::new(layout),
-        location: Location::parse(location).unwrap(),
-        reader_config: ChannelConfig::new(),
-        writer_config: vec![ChannelConfig::new()],
-        delivery: Delivery::Shared,
-        local_readers: Vec::new(),
-        local_writers: vec![0],
-        timing: Timing::default(),
-        run_policy: RunPolicy::default(),
-        guarantee: pypz::channel::Guarantee::AtLeastOnce,
-        max_record_bytes: 1_000_000,
-        buffer_bytes: 1 << 20,
-        sequential: false,
-        on_poison: PoisonPolicy::default(),
-        on_lost_offset: LostOffsetPolicy::default(),
-    })
-}
 
 /// Waits for the run that the reader opens.
 async fn open_run(log: &mut dyn StatusLog) -> Value {
@@ -96,7 +66,8 @@ async fn a_hostile_peer_is_quoted(location: &str) {
         let place = ["--location", &at, "--name", &own];
         run(&[&arguments[..], &place].concat(), Some("trace,lapin=debug"), &[])
     });
-    let spec = channel(&name, location);
+    let (output, input) = (format!("{name}.writer.output"), format!("{name}.reader.input"));
+    let spec = Arc::new(bare::channel(&output, &input, location));
     let transport = transport_for(&spec.location).unwrap();
     let channels = [Arc::clone(&spec)];
     let connection = transport

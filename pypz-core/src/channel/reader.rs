@@ -67,7 +67,8 @@ pub trait ChannelReader: Send {
     /// [`ChannelError::Poison`], or [`ChannelError::Transport`] if no more can be read.
     fn read(&mut self, sink: &mut dyn RecordSink) -> Result<usize, ChannelError>;
 
-    /// Waits until `read` may have something. May return too early, never too late.
+    /// Waits until `read` may have something. May return too early, never too late. Whoever waits behind an end that was told is
+    /// sent more: the reader reads on.
     async fn readable(&mut self);
 
     /// The offset behind the last record that was given out.

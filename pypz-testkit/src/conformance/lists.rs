@@ -50,6 +50,7 @@ macro_rules! conformance_across_processes {
         $crate::conformance_cases! { $site =>
             ending::a_sequential_input_begins_when_its_writers_have_finished;
             ending::an_end_that_was_reached_moves_when_a_writer_comes_back;
+            ending::what_a_closed_reader_had_in_hand_is_read_by_the_next;
             acknowledging::what_a_killed_replica_had_in_hand_is_acknowledged_by_another;
             readiness::a_replica_that_comes_late_gets_its_share;
             readiness::a_broadcast_waits_for_a_replica_that_comes_late;

@@ -24,7 +24,6 @@
 //! `PYPZ_TEST_STARTS` says how often the case of many starts starts, 20 times unless told otherwise.
 
 mod agreed;
-mod bare;
 pub mod cases;
 mod forms;
 mod ids;

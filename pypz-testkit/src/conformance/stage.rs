@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use pypz::channel::ChannelSpec;
 use pypz::executor::{Phase, Shutdown};
 use pypz::{ExecutionError, Pipeline, RunReport};
 use tempfile::TempDir;
@@ -13,6 +14,7 @@ use super::ledger::Ledger;
 use super::play::{PART, Part};
 use super::setup::{Purpose, Setup};
 use super::site::Site;
+use crate::bare;
 use crate::processes::Running;
 
 /// How long anything may take that a case waits for.
@@ -47,6 +49,15 @@ impl Stage {
 
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The channel from `source` to `sink`, as somebody knows it who is no member.
+    pub(super) fn channel(&self) -> ChannelSpec {
+        let name = &self.setup.name;
+        let (writer, reader) = (format!("{name}.source.output"), format!("{name}.sink.input"));
+        let mut spec = bare::channel(&writer, &reader, &self.setup.location);
+        spec.timing.patience = self.setup.patience;
+        spec
     }
 
     /// Runs the pipeline in this process.

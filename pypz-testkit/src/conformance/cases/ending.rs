@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pypz::channel::StartAt;
+use pypz::channel::{Connection, StartAt};
 use pypz::protocol::MemberId;
 
-use super::super::bare;
 use super::super::setup::{Purpose, Shape};
 use super::super::site::Site;
 use super::super::stage::{DEADLINE, Stage};
+use crate::bare;
 
 async fn a_run_ends(site: &Site, count: u64) {
     let stage = Stage::new(site, "ends", |setup| {
@@ -129,7 +129,7 @@ pub async fn a_sequential_input_begins_when_its_writers_have_finished(site: &Sit
 /// Proves: a reader that was at its end reads on if a writer in pypz-python that had stopped sends again, and finds the new end.
 pub async fn an_end_that_was_reached_moves_when_a_writer_comes_back(site: &Site) {
     let stage = Stage::new(site, "moves", |_| {});
-    let mut spec = (*bare::channel(&stage.setup)).clone();
+    let mut spec = stage.channel();
     spec.local_readers = vec![0];
     // It is of pypz-python: one of ours has sent all when it has stopped.
     Arc::make_mut(&mut spec.layout).foreign = [MemberId::writer(0)].into();
@@ -161,4 +161,44 @@ pub async fn an_end_that_was_reached_moves_when_a_writer_comes_back(site: &Site)
     };
     deleted.await.unwrap_or_else(|error| panic!("{error}"));
     connection.close().await;
+}
+
+/// Proves: what a reader had in hand when it closed is read by the next of the same replica, though its process lives on.
+pub async fn what_a_closed_reader_had_in_hand_is_read_by_the_next(site: &Site) {
+    let stage = Stage::new(site, "next", |_| {});
+    let mut spec = stage.channel();
+    spec.local_readers = vec![0];
+    let channel = Arc::new(spec);
+    let (first, second) = (bare::connect(&channel).await, bare::connect(&channel).await);
+    let open = |connection: &Arc<dyn Connection>| {
+        connection
+            .reader(&channel, 0)
+            .unwrap_or_else(|error| panic!("{error}"))
+    };
+    let (mut closed, mut next) = (open(&first), open(&second));
+    let mut writer = first
+        .writer(&channel, 0)
+        .unwrap_or_else(|error| panic!("{error}"));
+    let ready = async {
+        closed.create_resources().await?;
+        closed.open(StartAt::Committed).await?;
+        writer.open().await
+    };
+    ready.await.unwrap_or_else(|error| panic!("{error}"));
+    bare::write(writer.as_mut(), &["one", "two"]).await;
+    closed.readable().await;
+    closed.close().await;
+    let opened = next.open(StartAt::Committed).await;
+    opened.unwrap_or_else(|error| panic!("{error}"));
+    let texts = tokio::time::timeout(DEADLINE, bare::read_to_the_end(next.as_mut())).await;
+    let texts = texts.unwrap_or_else(|_| panic!("the next reader does not come to its end"));
+    assert_eq!(texts, ["one", "two"]);
+    writer.close().await;
+    next.close().await;
+    let deleted = async {
+        next.skip_to_end().await?;
+        next.delete_resources().await
+    };
+    deleted.await.unwrap_or_else(|error| panic!("{error}"));
+    futures::join!(first.close(), second.close());
 }

@@ -8,9 +8,9 @@ use pypz::protocol::{
     decode, encode,
 };
 
-use super::super::bare::{channel, connect};
 use super::super::site::Site;
 use super::super::stage::{DEADLINE, Stage};
+use crate::bare;
 
 /// A report that somebody forged.
 fn forged(run: u64, last: u32, state: MemberState) -> Report {
@@ -90,7 +90,7 @@ fn messages(layout: &Layout, side: Side) -> Vec<Vec<u8>> {
 
 /// Says all messages on both sides and waits until they stand in the log.
 async fn say(channel: &Arc<ChannelSpec>) {
-    let connection = connect(channel).await;
+    let connection = bare::connect(channel).await;
     let log = connection.status(channel).await;
     let mut log = log
         .unwrap_or_else(|error| panic!("no status log: {error}"))
@@ -127,7 +127,7 @@ pub async fn status_that_nobody_can_mean_is_not_heard(site: &Site) {
     let sink = stage.run_only(&["sink"]);
     let source = stage.run_only(&["source"]);
     stage.until_arrived("sink", 50).await;
-    say(&channel(&stage.setup)).await;
+    say(&Arc::new(stage.channel())).await;
     stage.open("go");
     source.ends(0).await;
     sink.ends(0).await;

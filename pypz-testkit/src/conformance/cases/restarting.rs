@@ -114,12 +114,13 @@ pub async fn a_replica_that_is_killed_and_comes_back_leaves_nothing_missing(site
 /// broker keeps for it what it has in hand, and the run does not end before that has come back.
 pub async fn a_replica_that_is_frozen_and_replaced_leaves_nothing_missing(site: &Site) {
     let mut middle = Middle::of(site, "frozen", How::InTurn, Some("sink@1")).await;
-    let replacement = middle.stage.process(&["sink@1"]);
-    let [.., (_, process)] = &mut middle.processes[..] else {
-        return;
-    };
-    let frozen = std::mem::replace(process, replacement);
+    let (_, frozen) = middle
+        .processes
+        .pop()
+        .unwrap_or_else(|| panic!("sink@1 is the last"));
     frozen.freeze(true);
+    let replacement = middle.stage.process(&["sink@1"]);
+    middle.processes.push(("sink@1", replacement));
     let stage = middle.ends().await;
     stage.ledger().at_least_once("sink", &["source@0"], COUNT);
 }

@@ -10,41 +10,43 @@ use pypz::channel::{
 use pypz::codec::CodecError;
 use pypz::protocol::{Layout, RunPolicy, Timing};
 
-use super::setup::Setup;
-
-/// The channel from `source` to `sink`, as somebody knows it who is no member.
-pub(super) fn channel(setup: &Setup) -> Arc<ChannelSpec> {
-    let name = &setup.name;
-    let location = Location::parse(&setup.location).unwrap_or_else(|error| panic!("{error}"));
-    Arc::new(ChannelSpec {
+/// The channel from a writer to a reader, by their ports, as somebody knows it who is no member.
+///
+/// # Panics
+///
+/// If the location is none.
+#[must_use]
+pub fn channel(writer: &str, reader: &str, location: &str) -> ChannelSpec {
+    ChannelSpec {
         layout: Arc::new(Layout {
-            channel: format!("{name}.sink.input").into(),
-            readers: vec![format!("{name}.sink.input")],
-            writers: vec![format!("{name}.source.output")],
+            channel: reader.into(),
+            readers: vec![reader.to_owned()],
+            writers: vec![writer.to_owned()],
             ..Layout::default()
         }),
-        location,
+        location: Location::parse(location).unwrap_or_else(|error| panic!("{error}")),
         reader_config: ChannelConfig::new(),
         writer_config: vec![ChannelConfig::new()],
         delivery: Delivery::Shared,
         local_readers: Vec::new(),
         local_writers: vec![0],
-        timing: Timing {
-            patience: setup.patience,
-            ..Timing::default()
-        },
-        run_policy: RunPolicy::Resume,
+        timing: Timing::default(),
+        run_policy: RunPolicy::default(),
         guarantee: Guarantee::AtLeastOnce,
         max_record_bytes: 1_000_000,
         buffer_bytes: 1 << 26,
         sequential: false,
         on_poison: PoisonPolicy::default(),
         on_lost_offset: LostOffsetPolicy::default(),
-    })
+    }
 }
 
 /// What a process shares for the channel.
-pub(super) async fn connect(channel: &Arc<ChannelSpec>) -> Arc<dyn Connection> {
+///
+/// # Panics
+///
+/// If there is no connection.
+pub async fn connect(channel: &Arc<ChannelSpec>) -> Arc<dyn Connection> {
     let transport = transport_for(&channel.location).unwrap_or_else(|error| panic!("{error}"));
     transport
         .connect(&[Arc::clone(channel)], channel.timing.patience)
@@ -53,7 +55,11 @@ pub(super) async fn connect(channel: &Arc<ChannelSpec>) -> Arc<dyn Connection> {
 }
 
 /// Writes texts to partition 0 and waits until they are acknowledged.
-pub(super) async fn write(writer: &mut dyn ChannelWriter, texts: &[&str]) {
+///
+/// # Panics
+///
+/// If the transport fails.
+pub async fn write(writer: &mut dyn ChannelWriter, texts: &[&str]) {
     let mut batch = EncodedBatch::default();
     for text in texts {
         let pushed = batch.push(Details::default(), |bytes| {
@@ -72,7 +78,10 @@ pub(super) async fn write(writer: &mut dyn ChannelWriter, texts: &[&str]) {
     let mut taken = 0;
     while taken < texts.len() {
         let took = writer.write(&batch, &runs, taken);
-        taken += took.unwrap_or_else(|error| panic!("not written: {error}"));
+        match took.unwrap_or_else(|error| panic!("not written: {error}")) {
+            0 => writer.writable().await,
+            some => taken += some,
+        }
     }
     let progress = writer.progress();
     loop {
@@ -85,7 +94,11 @@ pub(super) async fn write(writer: &mut dyn ChannelWriter, texts: &[&str]) {
 }
 
 /// Reads to the end, and asks whether it has grown, until it has not.
-pub(super) async fn read_to_the_end(reader: &mut dyn ChannelReader) -> Vec<String> {
+///
+/// # Panics
+///
+/// If the transport fails.
+pub async fn read_to_the_end(reader: &mut dyn ChannelReader) -> Vec<String> {
     let mut texts = Texts::default();
     loop {
         let end = reader
